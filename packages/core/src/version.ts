@@ -1,0 +1,14 @@
+import { randomBytes } from 'node:crypto'
+import type { Version } from './backend.ts'
+
+const prefix = randomBytes(12).toString('base64url')
+let count = 0
+
+/**
+ * A version that no other write has or will have, in this process or another: 96 random bits a process, and a count.
+ * Chosen by the writer, so that a backend whose driver sent a write twice recognises its own (see `Backend.replace`).
+ */
+export function newVersion(): Version {
+  count += 1
+  return `${prefix}${count.toString(36)}`
+}
