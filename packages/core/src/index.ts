@@ -1,3 +1,15 @@
 export type { Awaitable, Backend, SessionRecord, StoredRecord, Version } from './backend.ts'
+export type { OperationMessage, Outcome } from './diagnostics.ts'
+export {
+  SessionConflict,
+  SessionExpiryInvalid,
+  SessionNotSerializable,
+  SessionStoreClosed,
+  SessionStoreUnavailable,
+  SessionTooLarge,
+  SessionUnsupported,
+} from './errors.ts'
+export { MemoryStore } from './memory.ts'
 export type { ConflictResolver, Serializer, SessionData, StoreOptions } from './options.ts'
+export { type SessionInfo, SessionStore } from './store.ts'
 export { newVersion } from './version.ts'
