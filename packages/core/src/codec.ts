@@ -73,7 +73,11 @@ export class Codec {
 
 const json: Serializer = {
   stringify: JSON.stringify,
-  parse: (text) => secureJson.parse(text, { protoAction: 'remove', constructorAction: 'remove' }),
+  parse: (text) =>
+    secureJson.parse(text, {
+      protoAction: 'remove',
+      constructorAction: 'remove',
+    }),
 }
 
 /** Never stored: the snapshot, and what `@fastify/session` itself leaves out when it restores a session. */

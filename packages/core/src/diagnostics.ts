@@ -52,7 +52,11 @@ export async function traced<T>(store: string, operation: Operation, work: () =>
   if (!published.hasSubscribers) return (await work()).value
   const begun = performance.now()
   const publish = (rest: Omit<OperationMessage, 'store' | 'duration'>) =>
-    published.publish({ store, duration: performance.now() - begun, ...rest } satisfies OperationMessage)
+    published.publish({
+      store,
+      duration: performance.now() - begun,
+      ...rest,
+    } satisfies OperationMessage)
   try {
     const { value, ...rest } = await work()
     publish(rest)

@@ -15,7 +15,8 @@ export function isExpired(expiresAt: number, now: number): boolean {
 export function cookieExpiry(cookie: unknown): number | undefined {
   const expires = (cookie as { expires?: unknown } | null | undefined)?.expires
   if (expires === undefined || expires === null || expires === false) return undefined
-  const time = expires instanceof Date ? expires.getTime() : typeof expires === 'number' ? expires : Date.parse(String(expires))
+  const time =
+    expires instanceof Date ? expires.getTime() : typeof expires === 'number' ? expires : Date.parse(String(expires))
   if (Number.isNaN(time)) throw new SessionExpiryInvalid()
   return Math.floor(Math.min(Math.max(time, 0), MAX_EXPIRES_AT))
 }

@@ -109,7 +109,9 @@ export class Guard {
 
   #wrapped(error: unknown): Error {
     if (isStoreError(error)) return error
-    return new SessionStoreUnavailable(this.#name, 'the operation failed', { cause: error })
+    return new SessionStoreUnavailable(this.#name, 'the operation failed', {
+      cause: error,
+    })
   }
 }
 

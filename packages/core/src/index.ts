@@ -1,4 +1,10 @@
-export type { Awaitable, Backend, SessionRecord, StoredRecord, Version } from './backend.ts'
+export type {
+  Awaitable,
+  Backend,
+  SessionRecord,
+  StoredRecord,
+  Version,
+} from './backend.ts'
 export type { OperationMessage, Outcome } from './diagnostics.ts'
 export {
   SessionConflict,
@@ -10,6 +16,11 @@ export {
   SessionUnsupported,
 } from './errors.ts'
 export { MemoryStore } from './memory.ts'
-export type { ConflictResolver, Serializer, SessionData, StoreOptions } from './options.ts'
+export type {
+  ConflictResolver,
+  Serializer,
+  SessionData,
+  StoreOptions,
+} from './options.ts'
 export { type SessionInfo, SessionStore } from './store.ts'
 export { newVersion } from './version.ts'

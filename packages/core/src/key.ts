@@ -6,6 +6,7 @@ import { hash } from 'node:crypto'
  * @throws TypeError when the id is not a string, or empty.
  */
 export function keyOf(sessionId: string): string {
-  if (typeof sessionId !== 'string' || sessionId === '') throw new TypeError('the session id must be a non-empty string')
+  if (typeof sessionId !== 'string' || sessionId === '')
+    throw new TypeError('the session id must be a non-empty string')
   return hash('sha256', sessionId, 'base64url')
 }

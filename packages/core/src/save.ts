@@ -81,7 +81,8 @@ export class Saver {
 
   async #saveInTurn(save: Save, line: Line): Promise<Outcome> {
     const { key, session, text, cookieExpiresAt, deadline } = save
-    const snapshot = Snapshot.of(session, this, key) ?? (text === undefined ? await this.#load(key, deadline) : undefined)
+    const snapshot =
+      Snapshot.of(session, this, key) ?? (text === undefined ? await this.#load(key, deadline) : undefined)
     if (snapshot === undefined) return text === undefined ? 'dropped' : this.#saveNew(save, line)
 
     const now = this.#settings.now()
@@ -103,7 +104,10 @@ export class Saver {
       if (!this.#worthTouching(stored.record.expiresAt, next, now)) return 'skipped'
       const found = await this.#guard.call(deadline, () => this.#backend.touch(key, next))
       if (!found) return this.#gone(line)
-      line.latest = { record: { ...stored.record, expiresAt: next }, version: stored.version }
+      line.latest = {
+        record: { ...stored.record, expiresAt: next },
+        version: stored.version,
+      }
       new Snapshot(this, key, snapshot.base, line.latest).attachTo(session)
       return 'touched'
     }

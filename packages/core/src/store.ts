@@ -139,7 +139,13 @@ export class SessionStore<Session extends object = any> {
         const { createdAt, data } = record
         const expiresAt = this.#trueExpiry(record)
         const session = isExpired(expiresAt, this.#settings.now()) ? undefined : this.#codec.decode(data, expiresAt)
-        if (session) yield { handle: key, createdAt, expiresAt, session: session as Session }
+        if (session)
+          yield {
+            handle: key,
+            createdAt,
+            expiresAt,
+            session: session as Session,
+          }
       }
     } finally {
       await records.return?.()

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import type { Backend, SessionRecord, StoredRecord, Version } from '../backend.ts'
+import type { SessionStore } from '../store.ts'
+import type { Clock } from './case.ts'
+
+/** The lifetime of the sessions in these cases, in ms: longer than any case takes, so that no server collects one. */
+export const LIFETIME = 120_000
+
+export interface TestSession {
+  cookie: { expires: Date | null; originalMaxAge: number | null }
+  [key: string]: unknown
+}
+
+/** A new session as the plugin makes it, with a cookie that ends after `maxAge` ms. */
+export function newSession(clock: Clock, data: object = {}, maxAge = LIFETIME): TestSession {
+  return {
+    cookie: { expires: new Date(clock.ms + maxAge), originalMaxAge: maxAge },
+    ...data,
+  }
+}
+
+/**
+ * Loads a session as a request does: the plugin moves the expiry of a cookie with a `maxAge` at once, and copies what
+ * `get` answered, enumerable string keys only, into an object of its own.
+ */
+export async function load(store: SessionStore, id: string, clock: Clock): Promise<TestSession> {
+  const found = (await store.get(id)) as TestSession | null
+  assert.ok(found, 'the session is there')
+  const session = { ...found, cookie: { ...found.cookie } }
+  if (session.cookie.originalMaxAge) session.cookie.expires = new Date(clock.ms + session.cookie.originalMaxAge)
+  return session
+}
+
+/** What the application has put into the session with this id. */
+export async function dataOf(store: SessionStore, id: string): Promise<Record<string, unknown> | null> {
+  const found = await store.get(id)
+  if (found === null) return null
+  const { cookie, ...rest } = JSON.parse(JSON.stringify(found))
+  return rest
+}
+
+/** A storage key like those that core makes. */
+export function storageKey(n = 0): string {
+  return `${n}`.padStart(43, 'k')
+}
+
+export function newRecord(clock: Clock, data = '{"a":1}', lifetime = LIFETIME): SessionRecord {
+  return { data, createdAt: clock.ms, expiresAt: clock.ms + lifetime }
+}
+
+export async function stored(backend: Backend, key: string): Promise<StoredRecord> {
+  const found = await backend.read(key)
+  assert.ok(found, 'the record is there')
+  return found
+}
+
+export function replaced(answer: Version | 'conflict' | 'missing'): Version {
+  assert.notEqual(answer, 'conflict')
+  assert.notEqual(answer, 'missing')
+  return answer
+}

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { MAX_EXPIRES_AT } from '../expiry.ts'
+import { defineCase } from './case.ts'
+import { newRecord, storageKey, stored } from './data.ts'
+
+const key = storageKey()
+
+/** The backend's read, write, touch and remove. */
+export const recordCases = [
+  defineCase('B1', 'reading a key that is not there answers undefined', async ({ store: { backend } }) => {
+    assert.equal(await backend.read(key), undefined)
+  }),
+
+  defineCase('B2', 'a record comes back exactly as it was given', async ({ store: { backend }, clock }) => {
+    const odd =
+      '{"text":"quote \\" slash \\\\ nul \\u0000 line\\n é 漢 🙂 %s $1 ; --","b":[1.5,null,{}],"a":{"z":1,"a":2}}'
+    const given = { ...newRecord(clock, odd), userId: 'user-ü' }
+    const version = await backend.write(key, given)
+    assert.deepEqual(await backend.read(key), { record: given, version })
+    const withoutUser = newRecord(clock, '{}')
+    await backend.write(key, withoutUser)
+    assert.deepEqual((await stored(backend, key)).record, withoutUser)
+  }),
+
+  defineCase('B3', 'writing again overwrites, and answers another version', async ({ store: { backend }, clock }) => {
+    const first = await backend.write(key, newRecord(clock, '{"a":1}'))
+    const second = await backend.write(key, newRecord(clock, '{"a":2}'))
+    assert.notEqual(second, first)
+    assert.deepEqual(await backend.read(key), {
+      record: newRecord(clock, '{"a":2}'),
+      version: second,
+    })
+  }),
+
+  defineCase('B4', 'a record of 60 KiB is stored whole', async ({ store: { backend }, clock }) => {
+    const large = newRecord(clock, `{"a":"${'é'.repeat(30 * 1024)}"}`)
+    await backend.write(key, large)
+    assert.deepEqual((await stored(backend, key)).record, large)
+  }),
+
+  defineCase('B5', 'far-off expiries are kept to the millisecond', async ({ store: { backend }, clock }) => {
+    const days = 24 * 60 * 60_000
+    for (const expiresAt of [
+      clock.ms + 45 * days + 1,
+      Date.UTC(2106, 1, 8),
+      Date.UTC(2200, 0, 1) + 7,
+      MAX_EXPIRES_AT,
+    ]) {
+      await backend.write(key, { ...newRecord(clock), expiresAt })
+      assert.equal((await stored(backend, key)).record.expiresAt, expiresAt)
+    }
+  }),
+
+  defineCase('B6', 'what is stored is a copy', async ({ store: { backend }, clock }) => {
+    const given = newRecord(clock)
+    await backend.write(key, given)
+    given.data = 'changed by the caller'
+    const first = await stored(backend, key)
+    first.record.data = 'changed by the reader'
+    assert.deepEqual((await stored(backend, key)).record, newRecord(clock))
+  }),
+
+  defineCase('B7', 'records under different keys do not touch each other', async ({ store: { backend }, clock }) => {
+    const keys = Array.from({ length: 64 }, (_, n) => storageKey(n))
+    await Promise.all(keys.map((each, n) => backend.write(each, newRecord(clock, `{"n":${n}}`))))
+    await Promise.all(keys.filter((_, n) => n % 2 === 0).map((each) => backend.remove(each)))
+    const found = await Promise.all(keys.map((each) => backend.read(each)))
+    assert.deepEqual(
+      found.map((each) => each?.record.data),
+      keys.map((_, n) => (n % 2 === 0 ? undefined : `{"n":${n}}`)),
+    )
+  }),
+
+  defineCase('B8', 'touching moves the expiry and leaves data and version', async ({ store: { backend }, clock }) => {
+    const record = newRecord(clock)
+    const version = await backend.write(key, record)
+    const expiresAt = record.expiresAt + 12_345
+    assert.equal(await backend.touch(key, expiresAt), true)
+    assert.deepEqual(await backend.read(key), {
+      record: { ...record, expiresAt },
+      version,
+    })
+  }),
+
+  defineCase('B9', 'touching never moves an expiry back', async ({ store: { backend }, clock }) => {
+    const record = newRecord(clock)
+    await backend.write(key, record)
+    assert.equal(await backend.touch(key, record.expiresAt - 1), true)
+    assert.equal(await backend.touch(key, record.expiresAt), true)
+    assert.equal((await stored(backend, key)).record.expiresAt, record.expiresAt)
+  }),
+
+  defineCase(
+    'B10',
+    'touching what is not there answers false and makes nothing',
+    async ({ store: { backend }, clock }) => {
+      assert.equal(await backend.touch(key, newRecord(clock).expiresAt), false)
+      assert.equal(await backend.read(key), undefined)
+    },
+  ),
+
+  defineCase(
+    'B11',
+    'removing deletes, and answers whether there was anything',
+    async ({ store: { backend }, clock }) => {
+      await backend.write(key, newRecord(clock))
+      assert.equal(await backend.remove(key), true)
+      assert.equal(await backend.read(key), undefined)
+      assert.equal(await backend.remove(key), false)
+    },
+  ),
+]
