@@ -38,11 +38,12 @@ export interface Backend {
   replace(key: string, record: SessionRecord, version: Version): Awaitable<Version | 'conflict' | 'missing'>
 
   /**
-   * **Required.** Moves the expiry of the record under `key` to `expiresAt`, and answers true. The data and the version
-   * stay as they are. An expiry that is already there or later stays, and the answer is true; no record: false.
-   * A replay answers the same.
+   * **Required.** Moves the expiry of the record under `key` to `expiresAt` if its stored version is still `version`, and
+   * answers true. The data and the version stay as they are. An expiry that is already there or later stays, and the
+   * answer is true. No record, or one with another version: nothing changes, and the answer is false; whoever wrote the
+   * other version may have ended the session early, and that must hold. A replay answers the same.
    */
-  touch(key: string, expiresAt: number): Awaitable<boolean>
+  touch(key: string, expiresAt: number, version: Version): Awaitable<boolean>
 
   /** **Required.** Deletes the record. False when there was none, and so perhaps for a replay. */
   remove(key: string): Awaitable<boolean>

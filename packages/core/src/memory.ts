@@ -42,9 +42,9 @@ class MemoryBackend implements Backend {
     return this.write(key, record)
   }
 
-  touch(key: string, expiresAt: number): boolean {
+  touch(key: string, expiresAt: number, version: Version): boolean {
     const found = this.#records.get(key)
-    if (found === undefined) return false
+    if (found?.version !== version) return false
     found.record.expiresAt = Math.max(found.record.expiresAt, expiresAt)
     return true
   }

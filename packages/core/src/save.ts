@@ -44,7 +44,7 @@ export class Saver {
 
   /** Leaves the mark on a loaded session by which `save` will recognise it. */
   snapshot(key: string, stored: StoredRecord): Snapshot {
-    return new Snapshot(this, key, stored.record.data, stored)
+    return new Snapshot(this, key, stored.record.data, stored, this.#settings.now())
   }
 
   /** @param touchOnly the data stays as it is, whatever the session holds */
@@ -80,77 +80,92 @@ export class Saver {
   }
 
   async #saveInTurn(save: Save, line: Line): Promise<Outcome> {
-    const { key, session, text, cookieExpiresAt, deadline } = save
-    const snapshot =
-      Snapshot.of(session, this, key) ?? (text === undefined ? await this.#load(key, deadline) : undefined)
-    if (snapshot === undefined) return text === undefined ? 'dropped' : this.#saveNew(save, line)
+    const { key, session, text, deadline } = save
+    const snapshot = Snapshot.of(session, this, key)
+    if (snapshot) return this.#saveLoaded(save, line, snapshot)
+    if (text !== undefined) return this.#saveNew(save, text, line)
+    const stored = await this.#readLive(key, deadline)
+    return stored ? this.#saveLoaded(save, line, this.snapshot(key, stored)) : this.#gone(line)
+  }
 
+  async #saveLoaded(save: Save, line: Line, snapshot: Snapshot): Promise<Outcome> {
+    const { key, text, deadline } = save
     const now = this.#settings.now()
     const loaded = snapshot.stored.record
-    const ours = expiryOf(cookieExpiresAt, loaded.createdAt, now, this.#settings)
+    const ours = expiryOf(save.cookieExpiresAt, loaded.createdAt, now, this.#settings)
     if (ours < loaded.expiresAt && isExpired(ours, now)) {
       await this.#remove(key, deadline, line)
       return 'expired'
     }
 
-    let stored: StoredRecord | undefined = line.latest ?? snapshot.stored
-    // Another request may have prolonged it since; if not, it has expired and must not come back.
-    if (isExpired(stored.record.expiresAt, now)) stored = await this.#readLive(key, deadline)
-    if (stored === undefined) return this.#gone(line)
-
     const changed = text !== undefined && text !== snapshot.base
-    const next = mergeExpiry(loaded.expiresAt, stored.record.expiresAt, ours)
-    if (!changed && next >= stored.record.expiresAt) {
-      if (!this.#worthTouching(stored.record.expiresAt, next, now)) return 'skipped'
-      const found = await this.#guard.call(deadline, () => this.#backend.touch(key, next))
-      if (!found) return this.#gone(line)
-      line.latest = {
-        record: { ...stored.record, expiresAt: next },
-        version: stored.version,
-      }
-      new Snapshot(this, key, snapshot.base, line.latest).attachTo(session)
-      return 'touched'
+    let stored: StoredRecord | undefined = line.latest ?? snapshot.stored
+    // A slow request asks again: others may have prolonged the session, and a write would undo that. And if they have
+    // not, it may have expired, and must not come back.
+    const slow =
+      changed && !line.latest && now - snapshot.loadedAt > leastTouch(ours, now, this.#settings.touchInterval)
+    if (slow || isExpired(stored.record.expiresAt, now)) stored = await this.#readLive(key, deadline, loaded)
+
+    for (let attempt = 1; stored !== undefined; attempt += 1) {
+      const expiresAt = mergeExpiry(loaded.expiresAt, stored.record.expiresAt, ours)
+      const outcome =
+        changed || expiresAt < stored.record.expiresAt
+          ? await this.#replace(save, line, snapshot, stored, expiresAt)
+          : await this.#touch(save, line, snapshot, stored, expiresAt)
+      if (outcome !== 'conflict') return outcome
+      if (attempt === MAX_ATTEMPTS) throw new SessionConflict(attempt)
+      // The first conflict is news; a second one means a crowd of processes, which a random pause spreads out.
+      if (attempt > 1) await sleep(Math.random() * Math.min(2 ** attempt, MAX_PAUSE))
+      stored = await this.#readLive(key, deadline, loaded)
     }
-    return this.#replace(save, line, snapshot, stored, ours)
+    return this.#gone(line)
   }
 
-  async #saveNew({ key, session, text = '', cookieExpiresAt, deadline }: Save, line: Line): Promise<Outcome> {
+  async #touch(
+    { key, session, deadline }: Save,
+    line: Line,
+    { base, loadedAt }: Snapshot,
+    { record, version }: StoredRecord,
+    expiresAt: number,
+  ): Promise<Outcome | 'conflict'> {
+    if (!this.#worthTouching(record.expiresAt, expiresAt, this.#settings.now())) return 'skipped'
+    if (!(await this.#guard.call(deadline, () => this.#backend.touch(key, expiresAt, version)))) return 'conflict'
+    line.latest = { record: { ...record, expiresAt }, version }
+    new Snapshot(this, key, base, line.latest, loadedAt).attachTo(session)
+    return 'touched'
+  }
+
+  async #replace(
+    { key, session, deadline, text }: Save,
+    line: Line,
+    { base, loadedAt }: Snapshot,
+    { record, version }: StoredRecord,
+    expiresAt: number,
+  ): Promise<Outcome | 'conflict'> {
+    const ours = text ?? base
+    const data = this.#resolve(base, record.data, ours)
+    if (data === undefined) return this.#gone(line)
+    const next: SessionRecord = { ...record, data, expiresAt }
+    const answer = await this.#guard.call(deadline, () => this.#backend.replace(key, next, version))
+    if (answer === 'conflict') return answer
+    if (answer === 'missing') return this.#gone(line)
+    line.latest = { record: next, version: answer }
+    new Snapshot(this, key, ours, line.latest, loadedAt).attachTo(session)
+    return record.data === base ? 'written' : 'merged'
+  }
+
+  async #saveNew({ key, session, cookieExpiresAt, deadline }: Save, data: string, line: Line): Promise<Outcome> {
     const now = this.#settings.now()
     const expiresAt = expiryOf(cookieExpiresAt, now, now, this.#settings)
     if (isExpired(expiresAt, now)) {
       await this.#remove(key, deadline, line)
       return 'expired'
     }
-    const record: SessionRecord = { data: text, createdAt: now, expiresAt }
+    const record: SessionRecord = { data, createdAt: now, expiresAt }
     const version = await this.#guard.call(deadline, () => this.#backend.write(key, record))
     line.latest = { record, version }
-    new Snapshot(this, key, text, line.latest).attachTo(session)
+    new Snapshot(this, key, data, line.latest, now).attachTo(session)
     return 'written'
-  }
-
-  async #replace(save: Save, line: Line, snapshot: Snapshot, first: StoredRecord, ours: number): Promise<Outcome> {
-    const { key, session, deadline, text = snapshot.base } = save
-    const { base } = snapshot
-    let stored: StoredRecord | undefined = first
-    for (let attempt = 1; ; attempt += 1) {
-      const { record, version } = stored
-      const data = this.#resolve(base, record.data, text)
-      if (data === undefined) return this.#gone(line)
-      const expiresAt = mergeExpiry(snapshot.stored.record.expiresAt, record.expiresAt, ours)
-      const next: SessionRecord = { ...record, data, expiresAt }
-      const answer = await this.#guard.call(deadline, () => this.#backend.replace(key, next, version))
-      if (answer === 'missing') return this.#gone(line)
-      if (answer !== 'conflict') {
-        line.latest = { record: next, version: answer }
-        new Snapshot(this, key, text, line.latest).attachTo(session)
-        return record.data === base ? 'written' : 'merged'
-      }
-      if (attempt === MAX_ATTEMPTS) throw new SessionConflict(attempt)
-      // The first conflict is news; a second one means a crowd of processes, which a random pause spreads out.
-      if (attempt > 1) await sleep(Math.random() * Math.min(2 ** attempt, MAX_PAUSE))
-      stored = await this.#readLive(key, deadline)
-      if (stored === undefined) return this.#gone(line)
-    }
   }
 
   /** The text to store, given what we loaded, what is stored now, and what we have; undefined if that cannot be read. */
@@ -169,14 +184,11 @@ export class Saver {
     return this.#codec.encodeData(resolved)
   }
 
-  async #load(key: string, deadline: number): Promise<Snapshot | undefined> {
-    const stored = await this.#readLive(key, deadline)
-    return stored && this.snapshot(key, stored)
-  }
-
-  async #readLive(key: string, deadline: number): Promise<StoredRecord | undefined> {
+  /** @param loaded the session it must still be, not another one that began since under the same id */
+  async #readLive(key: string, deadline: number, loaded?: SessionRecord): Promise<StoredRecord | undefined> {
     const stored = await this.#guard.call(deadline, () => this.#backend.read(key))
-    return stored && !isExpired(stored.record.expiresAt, this.#settings.now()) ? stored : undefined
+    if (stored === undefined || isExpired(stored.record.expiresAt, this.#settings.now())) return undefined
+    return loaded === undefined || loaded.createdAt === stored.record.createdAt ? stored : undefined
   }
 
   async #remove(key: string, deadline: number, line: Line): Promise<boolean> {

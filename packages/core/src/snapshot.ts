@@ -15,17 +15,20 @@ export class Snapshot {
   readonly #key: string
   readonly #base: string
   readonly #stored: StoredRecord
+  readonly #loadedAt: number
 
   /**
    * @param owner the store that made it; another store's snapshot means nothing here
    * @param base the serialized session as the application has it
    * @param stored what the server holds; its data differs from `base` after a merge
+   * @param loadedAt when the session was loaded or began, in ms since the epoch
    */
-  constructor(owner: object, key: string, base: string, stored: StoredRecord) {
+  constructor(owner: object, key: string, base: string, stored: StoredRecord, loadedAt: number) {
     this.#owner = owner
     this.#key = key
     this.#base = base
     this.#stored = stored
+    this.#loadedAt = loadedAt
   }
 
   get base(): string {
@@ -34,6 +37,10 @@ export class Snapshot {
 
   get stored(): StoredRecord {
     return this.#stored
+  }
+
+  get loadedAt(): number {
+    return this.#loadedAt
   }
 
   toJSON(): undefined {

@@ -124,4 +124,33 @@ export const expiryCases = [
     const { busy, late } = await load(store, 'id', clock)
     assert.deepEqual({ busy, late }, { busy: true, late: true })
   }),
+
+  defineCase('S11', 'a slow request does not undo a touch', async ({ store, clock }) => {
+    await store.set('id', newSession(clock))
+    const slow = await load(store, 'id', clock)
+    clock.advance(LIFETIME - 2)
+    await store.set('id', await load(store, 'id', clock))
+    clock.advance(1)
+    await store.set('id', { ...slow, late: true })
+    clock.advance(LIFETIME - 2)
+    assert.equal((await load(store, 'id', clock)).late, true)
+  }),
+
+  defineCase(
+    'S12',
+    'a request that only reads does not undo an expiry moved to earlier',
+    async ({ store, other, clock }) => {
+      await store.set('id', newSession(clock))
+      clock.advance(LIFETIME / 2)
+      const reads = await load(store, 'id', clock)
+      const ends = await load(other, 'id', clock)
+      ends.cookie.expires = new Date(clock.ms + 1000)
+      await other.set('id', ends)
+      await store.set('id', reads)
+      clock.advance(1000)
+      assert.equal(await store.get('id'), null)
+      await store.set('id', reads)
+      assert.equal(await store.get('id'), null)
+    },
+  ),
 ]

@@ -6,7 +6,7 @@ import { newRecord, newSession, storageKey } from './data.ts'
 /** What only some backends can do. */
 export const optionalCases = [
   defineCase(
-    'B18',
+    'B19',
     'pruning deletes what has expired, and nothing else',
     async ({ store: { backend }, clock }) => {
       const now = clock.ms + 1000
@@ -27,7 +27,7 @@ export const optionalCases = [
   ),
 
   defineCase(
-    'B19',
+    'B20',
     'counting answers how many have not expired',
     async ({ store, clock }) => {
       assert.equal(await store.count(), 0)
@@ -39,7 +39,7 @@ export const optionalCases = [
   ),
 
   defineCase(
-    'B20',
+    'B21',
     'a scan sees every record that is there throughout',
     async ({ store: { backend }, clock }) => {
       const written = new Map<string, string>()
@@ -57,7 +57,7 @@ export const optionalCases = [
   ),
 
   defineCase(
-    'B21',
+    'B22',
     'clearing ends every session, and the store goes on',
     async ({ store, other, clock }) => {
       for (let n = 0; n < 30; n += 1) await store.set(`session-${n}`, newSession(clock))
@@ -76,7 +76,7 @@ export const optionalCases = [
   ),
 
   defineCase(
-    'B22',
+    'B23',
     'a ping is answered while the server is there',
     async ({ store }) => {
       await store.ping()

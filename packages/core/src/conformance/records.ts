@@ -75,32 +75,35 @@ export const recordCases = [
     const record = newRecord(clock)
     const version = await backend.write(key, record)
     const expiresAt = record.expiresAt + 12_345
-    assert.equal(await backend.touch(key, expiresAt), true)
-    assert.deepEqual(await backend.read(key), {
-      record: { ...record, expiresAt },
-      version,
-    })
+    assert.equal(await backend.touch(key, expiresAt, version), true)
+    assert.deepEqual(await backend.read(key), { record: { ...record, expiresAt }, version })
   }),
 
   defineCase('B9', 'touching never moves an expiry back', async ({ store: { backend }, clock }) => {
     const record = newRecord(clock)
-    await backend.write(key, record)
-    assert.equal(await backend.touch(key, record.expiresAt - 1), true)
-    assert.equal(await backend.touch(key, record.expiresAt), true)
+    const version = await backend.write(key, record)
+    assert.equal(await backend.touch(key, record.expiresAt - 1, version), true)
+    assert.equal(await backend.touch(key, record.expiresAt, version), true)
     assert.equal((await stored(backend, key)).record.expiresAt, record.expiresAt)
   }),
 
-  defineCase(
-    'B10',
-    'touching what is not there answers false and makes nothing',
-    async ({ store: { backend }, clock }) => {
-      assert.equal(await backend.touch(key, newRecord(clock).expiresAt), false)
-      assert.equal(await backend.read(key), undefined)
-    },
-  ),
+  defineCase('B10', 'touching what is gone answers false and makes nothing', async ({ store: { backend }, clock }) => {
+    const version = await backend.write(key, newRecord(clock))
+    await backend.remove(key)
+    assert.equal(await backend.touch(key, newRecord(clock).expiresAt, version), false)
+    assert.equal(await backend.read(key), undefined)
+  }),
+
+  defineCase('B11', 'touching another version answers false and changes nothing', async ({ store, clock }) => {
+    const { backend } = store
+    const first = await backend.write(key, newRecord(clock))
+    const version = await backend.write(key, newRecord(clock, '{"a":2}', 60_000))
+    assert.equal(await backend.touch(key, clock.ms + 300_000, first), false)
+    assert.deepEqual(await backend.read(key), { record: newRecord(clock, '{"a":2}', 60_000), version })
+  }),
 
   defineCase(
-    'B11',
+    'B12',
     'removing deletes, and answers whether there was anything',
     async ({ store: { backend }, clock }) => {
       await backend.write(key, newRecord(clock))

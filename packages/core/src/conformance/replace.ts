@@ -6,7 +6,7 @@ const key = storageKey()
 
 /** The backend's replace. */
 export const replaceCases = [
-  defineCase('B12', 'replacing at the stored version overwrites', async ({ store: { backend }, clock }) => {
+  defineCase('B13', 'replacing at the stored version overwrites', async ({ store: { backend }, clock }) => {
     const first = await backend.write(key, newRecord(clock, '{"a":1}'))
     const next = newRecord(clock, '{"a":2}', 60_000)
     const second = replaced(await backend.replace(key, next, first))
@@ -18,7 +18,7 @@ export const replaceCases = [
     replaced(await backend.replace(key, newRecord(clock, '{"a":3}'), second))
   }),
 
-  defineCase('B13', "replacing at another version answers 'conflict' and changes nothing", async ({ store, clock }) => {
+  defineCase('B14', "replacing at another version answers 'conflict' and changes nothing", async ({ store, clock }) => {
     const { backend } = store
     const first = await backend.write(key, newRecord(clock, '{"a":1}'))
     const second = replaced(await backend.replace(key, newRecord(clock, '{"a":2}'), first))
@@ -30,7 +30,7 @@ export const replaceCases = [
   }),
 
   defineCase(
-    'B14',
+    'B15',
     "replacing what is gone answers 'missing' and makes nothing",
     async ({ store: { backend }, clock }) => {
       const version = await backend.write(key, newRecord(clock))
@@ -40,7 +40,7 @@ export const replaceCases = [
     },
   ),
 
-  defineCase('B15', 'of many who replace one version at once, one succeeds', async ({ store: { backend }, clock }) => {
+  defineCase('B16', 'of many who replace one version at once, one succeeds', async ({ store: { backend }, clock }) => {
     const version = await backend.write(key, newRecord(clock))
     const answers = await Promise.all(
       Array.from({ length: 32 }, (_, n) => backend.replace(key, newRecord(clock, `{"n":${n}}`), version)),
@@ -50,17 +50,17 @@ export const replaceCases = [
     assert.equal((await stored(backend, key)).record.data, `{"n":${winners[0]}}`)
   }),
 
-  defineCase('B16', 'a version never comes again, not even after a removal', async ({ store: { backend }, clock }) => {
+  defineCase('B17', 'a version never comes again, not even after a removal', async ({ store: { backend }, clock }) => {
     const first = await backend.write(key, newRecord(clock))
     await backend.remove(key)
     await backend.write(key, newRecord(clock))
     assert.equal(await backend.replace(key, newRecord(clock, '{"a":2}'), first), 'conflict')
   }),
 
-  defineCase('B17', 'a touch in between is no conflict', async ({ store: { backend }, clock }) => {
+  defineCase('B18', 'a touch in between is no conflict', async ({ store: { backend }, clock }) => {
     const record = newRecord(clock)
     const version = await backend.write(key, record)
-    await backend.touch(key, record.expiresAt + 60_000)
+    await backend.touch(key, record.expiresAt + 60_000, version)
     replaced(await backend.replace(key, { ...record, expiresAt: record.expiresAt + 30_000 }, version))
     assert.equal((await stored(backend, key)).record.expiresAt, record.expiresAt + 30_000)
   }),
