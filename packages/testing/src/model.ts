@@ -43,6 +43,8 @@ interface Request {
    * have been skipped. Asking for less means ending the session earlier on purpose.
    */
   known: { min: number; max: number }
+  /** It once asked for an earlier end, and means it. */
+  endsEarly: boolean
   /** The record it loaded; another one if the session was destroyed meanwhile. */
   expected: Expected
 }
@@ -150,8 +152,10 @@ class World {
       if (step.do === 'change') {
         if (step.value === undefined) delete request.session[step.key]
         else request.session[step.key] = step.value
-      } else if (step.do === 'end earlier') request.session.cookie.expires = new Date(this.#clock.ms + step.lifetime)
-      else await this.#save(request, step.do)
+      } else if (step.do === 'end earlier') {
+        request.session.cookie.expires = new Date(this.#clock.ms + step.lifetime)
+        request.endsEarly = true
+      } else await this.#save(request, step.do)
     }
     for (const each of ids) await this.#compare(each)
   }
@@ -167,7 +171,15 @@ class World {
     await store.set(id, session as never)
     const expected = { data: { ...data }, expiresAt: this.#clock.ms + LIFETIME }
     this.#expected.set(id, expected)
-    this.#open({ id, store, session, base: { ...data }, known: exactly(expected.expiresAt), expected })
+    this.#open({
+      id,
+      store,
+      session,
+      base: { ...data },
+      known: exactly(expected.expiresAt),
+      endsEarly: false,
+      expected,
+    })
   }
 
   async #load(id: string, store: ModelledStore): Promise<void> {
@@ -175,11 +187,19 @@ class World {
     const expected = this.#live(id)
     if (found === null || expected === undefined) return // compared after the step
     const session = { ...found, cookie: this.#cookie() }
-    this.#open({ id, store, session, base: dataOf(found), known: exactly(expected.expiresAt), expected })
+    this.#open({
+      id,
+      store,
+      session,
+      base: dataOf(found),
+      known: exactly(expected.expiresAt),
+      endsEarly: false,
+      expected,
+    })
   }
 
   async #save(request: Request, how: 'save' | 'touch'): Promise<void> {
-    const { id, store, session, base, known } = request
+    const { id, store, session, base, known, endsEarly } = request
     await (how === 'save' ? store.set(id, session as never) : store.touch(id, session as never))
     const ours = session.cookie.expires.getTime()
     const endsEarlier = ours < known.max
@@ -196,7 +216,8 @@ class World {
     if (!(endsEarlier && seen === ours)) {
       assert.ok(ours >= known.min || ours > before, 'an expiry moved to earlier holds')
       const othersEndedIt = before < known.max
-      const least = changed ? before - TOUCH_INTERVAL : Math.max(before, othersEndedIt ? before : ours - TOUCH_INTERVAL)
+      const backBy = endsEarly ? Number.POSITIVE_INFINITY : TOUCH_INTERVAL
+      const least = changed ? before - backBy : Math.max(before, othersEndedIt ? before : ours - TOUCH_INTERVAL)
       assert.ok(seen >= least, `not earlier than allowed: ${seen - least}`)
       assert.ok(seen <= Math.max(before, ours), `not later than allowed: ${seen - ours}`)
     }

@@ -1,0 +1,284 @@
+import { hash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { cases, type MakeStore } from '../src/conformance/index.ts'
+import { type Backend, MemoryStore, SessionStore, type StoreOptions } from '../src/index.ts'
+
+/** A line of docs/contract.md: the number of a rule, and the name of its case. */
+const RULE = /^- \*\*([BS]\d+)\*\* (.+)$/gm
+
+describe('docs/contract.md', () => {
+  const rules = [...readFileSync(new URL('../../../docs/contract.md', import.meta.url), 'utf8').matchAll(RULE)].map(
+    ([, rule, name]) => ({ rule, name }),
+  )
+
+  test('every rule names the case that proves it, and every case its rule', () => {
+    expect(rules).toEqual(cases.map(({ rule, name }) => ({ rule, name })))
+  })
+
+  test('rule numbers and names are given once', () => {
+    expect(new Set(rules.map(({ rule }) => rule)).size).toBe(rules.length)
+    expect(new Set(rules.map(({ name }) => name)).size).toBe(rules.length)
+  })
+})
+
+const verbs = ['read', 'write', 'replace', 'touch', 'remove', 'ping', 'prune', 'count', 'scan', 'clear'] as const
+
+/** Stores that are broken on purpose, and the rules that must notice. */
+const broken: Array<{ what: string; noticedBy: string[]; make: MakeStore }> = [
+  {
+    what: 'a backend that brings back what was destroyed',
+    noticedBy: ['B15', 'B22', 'S18'],
+    make: breaking((backend) => ({
+      replace: async (key, record, version) => {
+        const answer = await backend.replace(key, record, version)
+        return answer === 'missing' ? backend.write(key, record) : answer
+      },
+    })),
+  },
+  {
+    what: 'a backend that loses updates',
+    noticedBy: ['B14', 'B16', 'B17', 'S22', 'S23', 'S24', 'S26'],
+    make: breaking((backend) => ({
+      replace: async (key, record) => ((await backend.read(key)) ? backend.write(key, record) : 'missing'),
+    })),
+  },
+  {
+    what: "a backend that answers 'conflict' for what is missing",
+    noticedBy: ['B15'],
+    make: breaking((backend) => ({
+      replace: async (key, record, version) => {
+        const answer = await backend.replace(key, record, version)
+        return answer === 'missing' ? 'conflict' : answer
+      },
+    })),
+  },
+  {
+    what: 'a backend that counts its versions anew after a removal',
+    noticedBy: ['B17'],
+    make: breaking((backend) => {
+      const counts = new Map<string, { count: number; version: string }>()
+      const answer = (key: string, version: string) => {
+        const count = (counts.get(key)?.count ?? 0) + 1
+        counts.set(key, { count, version })
+        return String(count)
+      }
+      const real = (key: string, counted: string) => {
+        const now = counts.get(key)
+        return now && String(now.count) === counted ? now.version : 'another'
+      }
+      return {
+        read: async (key) => {
+          const found = await backend.read(key)
+          return found && { record: found.record, version: String(counts.get(key)?.count) }
+        },
+        write: async (key, record) => answer(key, await backend.write(key, record)),
+        replace: async (key, record, version) => {
+          const replaced = await backend.replace(key, record, real(key, version))
+          return replaced === 'conflict' || replaced === 'missing' ? replaced : answer(key, replaced)
+        },
+        touch: (key, expiresAt, version) => backend.touch(key, expiresAt, real(key, version)),
+        remove: async (key) => {
+          counts.delete(key)
+          return backend.remove(key)
+        },
+      }
+    }),
+  },
+  {
+    what: 'a backend whose touch changes the version',
+    noticedBy: ['B8', 'B9', 'B18', 'S14'],
+    make: breaking((backend) => ({
+      touch: async (key, expiresAt, version) => {
+        const touched = await backend.touch(key, expiresAt, version)
+        const found = await backend.read(key)
+        if (touched && found) await backend.write(key, found.record)
+        return touched
+      },
+    })),
+  },
+  {
+    what: 'a backend whose touch moves an expiry back',
+    noticedBy: ['B9'],
+    make: breaking((backend) => {
+      const moved = new Map<string, number>()
+      return {
+        read: async (key) => {
+          const found = await backend.read(key)
+          if (found) found.record.expiresAt = moved.get(found.version) ?? found.record.expiresAt
+          return found
+        },
+        touch: async (key, expiresAt, version) => {
+          const touched = await backend.touch(key, expiresAt, version)
+          if (touched) moved.set(version, expiresAt)
+          return touched
+        },
+      }
+    }),
+  },
+  {
+    what: 'a backend whose touch makes a record',
+    noticedBy: ['B10', 'S19'],
+    make: breaking((backend) => ({
+      touch: async (key, expiresAt, version) => {
+        if ((await backend.read(key)) !== undefined) return backend.touch(key, expiresAt, version)
+        await backend.write(key, { data: '{}', createdAt: 0, expiresAt })
+        return false
+      },
+    })),
+  },
+  {
+    what: 'a backend whose touch does not look at the version',
+    noticedBy: ['B11', 'S12'],
+    make: breaking((backend) => ({
+      touch: async (key, expiresAt) => {
+        const found = await backend.read(key)
+        return found ? backend.touch(key, expiresAt, found.version) : false
+      },
+    })),
+  },
+  {
+    what: 'a backend that forgets the user',
+    noticedBy: ['B2'],
+    make: breaking((backend) => ({ write: (key, { userId, ...record }) => backend.write(key, record) })),
+  },
+  {
+    what: 'a backend with 32 bits for seconds',
+    noticedBy: ['B5', 'S8'],
+    make: breaking((backend) => ({
+      write: (key, record) => backend.write(key, { ...record, expiresAt: Math.min(record.expiresAt, 2 ** 32 * 1000) }),
+    })),
+  },
+  {
+    what: 'a backend that cuts data off',
+    noticedBy: ['B4'],
+    make: breaking((backend) => ({
+      write: (key, record) => backend.write(key, { ...record, data: record.data.slice(0, 20_000) }),
+    })),
+  },
+  {
+    what: 'a backend that gives out what it keeps',
+    noticedBy: ['B6', 'S11'],
+    make: breaking((backend) => {
+      const given = new Map<string, Awaited<ReturnType<Backend['read']>>>()
+      return {
+        read: async (key) => {
+          const found = await backend.read(key)
+          const kept = given.get(key)
+          if (!found || kept?.version !== found.version) given.set(key, found)
+          else kept.record.expiresAt = found.record.expiresAt
+          return given.get(key)
+        },
+      }
+    }),
+  },
+  {
+    what: 'a backend that always says it removed something',
+    noticedBy: ['B12'],
+    make: breaking((backend) => ({ remove: async (key) => (await backend.remove(key), true) })),
+  },
+  {
+    what: 'a backend that prunes a millisecond early',
+    noticedBy: ['B19'],
+    make: breaking((backend) => ({ prune: (now) => backend.prune?.(now + 1) ?? { removed: 0, done: true } })),
+  },
+  {
+    what: 'a backend that counts what has expired',
+    noticedBy: ['B20'],
+    make: breaking((backend) => ({ count: async () => ((await backend.count?.(0)) ?? 0) + 1 })),
+  },
+  {
+    what: 'a backend whose scan ends after a batch',
+    noticedBy: ['B21'],
+    make: breaking((backend) => ({
+      scan: async function* () {
+        let n = 0
+        for await (const entry of backend.scan?.() ?? []) {
+          n += 1
+          if (n <= 100) yield entry
+        }
+      },
+    })),
+  },
+  { what: 'a backend that clears nothing', noticedBy: ['B22'], make: breaking(() => ({ clear: () => {} })) },
+  {
+    what: 'a backend that answers pings with an error',
+    noticedBy: ['B23'],
+    make: breaking(() => ({ ping: () => Promise.reject(new Error('no')) })),
+  },
+  {
+    what: 'a store that gives out what has just expired: off by a millisecond',
+    noticedBy: ['S1'],
+    make: (options) => withExpired(options, (expiresAt) => expiresAt === options.now?.()),
+  },
+  {
+    what: 'a store that gives out what has expired',
+    noticedBy: ['S1', 'S2', 'S3', 'S9', 'S12', 'S20'],
+    make: (options) => withExpired(options, () => true),
+  },
+  {
+    what: 'a store that calls back twice',
+    noticedBy: ['S32'],
+    make: (options) =>
+      withGet(new MemoryStore(options), (get, id, callback) =>
+        get(id, (...given) => {
+          callback(...given)
+          callback(...given)
+        }),
+      ),
+  },
+  {
+    what: 'a store that calls back at once',
+    noticedBy: ['S32'],
+    make: (options) => {
+      const store = new MemoryStore(options)
+      const get: Get = store.get.bind(store)
+      const broken = (id: string, callback: Parameters<Get>[1]) => (callback ? callback(null, null) : get(id, callback))
+      return Object.assign(store, { get: broken as MemoryStore['get'] })
+    },
+  },
+]
+
+describe('the cases notice', () => {
+  for (const { what, noticedBy, make } of broken) {
+    test(`${what}: ${noticedBy.join(', ')}`, async () => {
+      const failed: string[] = []
+      for (const { rule, run } of cases) await run(make).catch(() => failed.push(rule))
+      expect(failed).toEqual(noticedBy)
+    })
+  }
+})
+
+/** A store over a sound backend, some of whose verbs are replaced by broken ones. */
+function breaking(breakIt: (sound: Backend) => Partial<Backend>): MakeStore {
+  return (options: StoreOptions) => {
+    const sound = new MemoryStore(options).backend
+    const bound = Object.fromEntries(verbs.map((verb) => [verb, (sound[verb] as () => never).bind(sound)]))
+    return new SessionStore({ name: 'broken', ...bound, ...breakIt(sound) } as Backend, options)
+  }
+}
+
+type Get = (id: string, callback: (error: unknown, session?: unknown) => void) => void
+
+/** The store with another way to answer `get`. */
+function withGet(store: MemoryStore, answer: (get: Get, ...given: Parameters<Get>) => void): MemoryStore {
+  const get: Get = store.get.bind(store)
+  const broken = (id: string, callback?: Parameters<Get>[1]) => {
+    if (callback) return answer(get, id, callback)
+    return new Promise((resolve, reject) => {
+      answer(get, id, (error, session) => (error ? reject(error) : resolve(session)))
+    })
+  }
+  return Object.assign(store, { get: broken as MemoryStore['get'] })
+}
+
+/** A store that finds expired sessions which this function chooses. */
+function withExpired(options: StoreOptions, choose: (expiresAt: number) => boolean): MemoryStore {
+  const store = new MemoryStore(options)
+  return withGet(store, async (get, id, callback) => {
+    const found = await store.backend.read(hash('sha256', id, 'base64url'))
+    const record = found && found.record.expiresAt <= (options.now?.() ?? 0) ? found.record : undefined
+    if (record && choose(record.expiresAt)) callback(null, JSON.parse(record.data))
+    else get(id, callback)
+  })
+}
