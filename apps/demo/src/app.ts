@@ -1,0 +1,96 @@
+import { fileURLToPath } from 'node:url'
+import fastifyFormbody from '@fastify/formbody'
+import fastifyHelmet from '@fastify/helmet'
+import fastifyRateLimit from '@fastify/rate-limit'
+import fastifyStatic from '@fastify/static'
+import fastifyView from '@fastify/view'
+import { Eta } from 'eta'
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import { Activity } from './activity.ts'
+import { showErrors } from './errors.ts'
+import { finishRequestsFirst } from './finish.ts'
+import { accountRoutes } from './routes/account.ts'
+import { homeRoutes } from './routes/home.ts'
+import { profileRoutes } from './routes/profile.ts'
+import { useSessions } from './session.ts'
+import type { SessionStore } from './stores.ts'
+import type { Users } from './users.ts'
+import { findUser } from './visitor.ts'
+
+export interface AppOptions {
+  users: Users
+  /** Signs the session cookie: 32 characters or more. */
+  secret: string
+  /** ms without a request after which a session ends */
+  idleTimeout: number
+  /** ms after log-in at which a session ends; the store enforces it and must have been given the same */
+  absoluteTimeout: number
+  /** The addresses of the proxies in front that terminate https, or `loopback`. `false`: none, and plain http is served. */
+  trustProxy: string | false
+  /** How many log-ins, and as many sign-ups, one address may try in a minute. */
+  attemptsPerMinute?: number
+  /** How a save that is to be slow waits. */
+  pause?: (ms: number) => Promise<unknown>
+  logger?: FastifyServerOptions['logger']
+}
+
+/** Builds the application around a store that the caller opened, and closes after the application. */
+export function buildApp(store: SessionStore, options: AppOptions): FastifyInstance {
+  const https = options.trustProxy !== false
+  const app = Fastify({
+    logger: options.logger ?? false,
+    trustProxy: options.trustProxy,
+    bodyLimit: 16 * 1024,
+    forceCloseConnections: true, // a browser keeps connections open that no request uses
+  })
+  finishRequestsFirst(app)
+
+  app.register(fastifyHelmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        'default-src': ["'none'"],
+        'script-src': ["'self'"],
+        'style-src': ["'self'"],
+        'img-src': ["'self'"],
+        'form-action': ["'self'"],
+        'base-uri': ["'none'"],
+        'frame-ancestors': ["'none'"],
+      },
+    },
+    strictTransportSecurity: https, // on plain http it would lock browsers out of localhost
+  })
+  app.register(fastifyView, { engine: { eta: new Eta() }, root: folder('views'), viewExt: 'eta', production: true })
+  showErrors(app)
+
+  // Outside the scope below: a style sheet needs no session, so it reads none.
+  app.register(fastifyStatic, { root: folder('public'), prefix: '/static/', maxAge: 60_000 })
+
+  app.register(async (pages) => {
+    useSessions(pages, { store, secret: options.secret, idleTimeout: options.idleTimeout, https })
+    pages.register(fastifyFormbody)
+    pages.register(fastifyRateLimit, { global: false }) // counts in this process; for several give it a Redis client
+    findUser(pages, options.users)
+
+    const activity = new Activity()
+    pages.addHook('onReady', async () => activity.start())
+    pages.addHook('onClose', async () => activity.stop())
+
+    pages.register(homeRoutes)
+    pages.register(accountRoutes, { users: options.users, attempts: options.attemptsPerMinute ?? 10, https })
+    pages.register(profileRoutes, {
+      activity,
+      storeName: store.backend.name,
+      absoluteTimeout: options.absoluteTimeout,
+      idleTimeout: options.idleTimeout,
+      https,
+      pause: options.pause,
+    })
+  })
+  return app
+}
+
+/** A folder beside src, and beside dist once built. */
+function folder(name: string): string {
+  return fileURLToPath(new URL(`../${name}`, import.meta.url))
+}

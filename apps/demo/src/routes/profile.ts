@@ -1,0 +1,93 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Activity } from '../activity.ts'
+import { cookieSettings } from '../session.ts'
+import { field, requireUser, show } from '../visitor.ts'
+
+const COLOURS = ['blue', 'green', 'plum', 'rust']
+const LONGEST_NOTE = 280
+/** How long a save that is to be slow takes, in ms: enough to do something in another tab. */
+const SLOW = 4000
+
+export interface ProfileOptions {
+  activity: Activity
+  storeName: string
+  https: boolean
+  /** ms */
+  idleTimeout: number
+  /** ms */
+  absoluteTimeout: number
+  pause?: ((ms: number) => Promise<unknown>) | undefined
+}
+
+/** What the session of somebody who is logged in holds, and two forms that change it. */
+export async function profileRoutes(app: FastifyInstance, options: ProfileOptions): Promise<void> {
+  const { activity, storeName, https, idleTimeout, absoluteTimeout, pause = wait } = options
+  app.addHook('preHandler', requireUser)
+
+  app.get('/profile', (request, reply) =>
+    show(request, reply, 'profile', {
+      storeName,
+      colours: COLOURS,
+      longestNote: LONGEST_NOTE,
+      note: request.session.note ?? '',
+      slowSeconds: SLOW / 1000,
+      idle: duration(idleTimeout),
+      absolute: duration(absoluteTimeout),
+      ends: endsOf(request, absoluteTimeout),
+      fields: fieldsOf(request),
+      cookie: { ...request.session.cookie, name: cookieSettings(https).name },
+      activity,
+    }),
+  )
+
+  app.post('/note', async (request, reply) => {
+    // A slow one has loaded the session by now and saves it later: what other requests did meanwhile must stay done.
+    if (field(request, 'slow')) await pause(SLOW)
+    request.session.note = field(request, 'note').trim().slice(0, LONGEST_NOTE)
+    return reply.redirect('/profile', 303)
+  })
+
+  app.post('/colour', async (request, reply) => {
+    const colour = field(request, 'colour')
+    if (COLOURS.includes(colour)) request.session.colour = colour
+    return reply.redirect('/profile', 303)
+  })
+}
+
+interface End {
+  at: string
+  secondsLeft: number
+  left: string
+}
+
+/** When this session ends: so long after the last request, which is this one, or so long after log-in. */
+function endsOf({ session }: FastifyRequest, absoluteTimeout: number): { idle: End; absolute: End } {
+  const now = Date.now()
+  const end = (at: number): End => {
+    const left = Math.max(0, at - now)
+    return { at: new Date(at).toISOString(), secondsLeft: Math.ceil(left / 1000), left: duration(left) }
+  }
+  const absolute = (session.loggedInAt ?? now) + absoluteTimeout
+  const idle = Math.min(session.cookie.expires?.getTime() ?? absolute, absolute)
+  return { idle: end(idle), absolute: end(absolute) }
+}
+
+/** All the session holds, but for the secret that form tokens are made from. */
+function fieldsOf({ session }: FastifyRequest): Array<{ name: string; value: string }> {
+  const { userId, loggedInAt, note, colour, _csrf } = session
+  const fields = { userId, loggedInAt, note, colour, _csrf: _csrf && '(secret)' }
+  return Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value: String(value) }]))
+}
+
+/** `2 h 5 min` */
+function duration(ms: number): string {
+  const seconds = Math.ceil(ms / 1000)
+  const parts = [
+    [Math.floor(seconds / 3600), 'h'],
+    [Math.floor(seconds / 60) % 60, 'min'],
+    [seconds % 60, 's'],
+  ] as const
+  const text = parts.filter(([count]) => count > 0).map(([count, unit]) => `${count} ${unit}`)
+  return text.join(' ') || '0 s'
+}

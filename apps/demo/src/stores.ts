@@ -1,0 +1,42 @@
+// The one file that knows which store it is: everything else sees a SessionStore.
+import { MemoryStore, type SessionStore, type StoreOptions } from '@session-stores/core'
+import { ConfigError } from './config.ts'
+
+export type { OperationMessage, SessionStore } from '@session-stores/core'
+
+export interface Setup {
+  /** What every store understands: timeouts and the like. */
+  options: StoreOptions
+  dataFolder: string
+  env: NodeJS.ProcessEnv
+}
+
+export interface OpenedStore {
+  store: SessionStore
+  /** Closes the store, then the client it was given: a store closes only what it opened itself. */
+  close(): Promise<void>
+}
+
+const stores: Record<string, (setup: Setup) => OpenedStore | Promise<OpenedStore>> = {
+  memory: ({ options }) => opened(new MemoryStore(options)),
+
+}
+
+export const storeNames = Object.keys(stores)
+
+/** @throws ConfigError when there is no such store, or a setting it needs is missing */
+export async function openStore(name: string, setup: Setup): Promise<OpenedStore> {
+  const open = Object.hasOwn(stores, name) ? stores[name] : undefined
+  if (!open) throw new ConfigError(`STORE must be one of ${storeNames.join(', ')}; got ${JSON.stringify(name)}`)
+  return open(setup)
+}
+
+function opened(store: SessionStore, closeClient?: () => unknown): OpenedStore {
+  return {
+    store,
+    async close() {
+      await store.close()
+      await closeClient?.()
+    },
+  }
+}
