@@ -1,0 +1,199 @@
+import { channel } from 'node:diagnostics_channel'
+import { buildApp, Browser } from '@session-stores/testing'
+import { afterEach, describe, expect, test } from 'vitest'
+import { type Backend, MemoryStore, SessionStore, type StoreOptions } from '../src/index.ts'
+
+/**
+ * The memory backend behind a line that can be cut: calls then hang, and the ones that hung go on when it is mended. A
+ * stand-in for the network; the store packages show the same on real servers.
+ */
+class CuttableBackend {
+  readonly backend: Backend
+  calls = 0
+  #mended: Promise<void> | undefined
+  #mend = () => {}
+
+  constructor(sound = new MemoryStore().backend) {
+    const verbs = ['read', 'write', 'replace', 'touch', 'remove', 'ping'] as const
+    const wrapped = verbs.map((verb) => [
+      verb,
+      async (...given: never[]) => {
+        this.calls += 1
+        if (this.#mended) await this.#mended
+        return (sound[verb] as (...given: never[]) => unknown).call(sound, ...given)
+      },
+    ])
+    this.backend = { name: 'cuttable', ...Object.fromEntries(wrapped) } as Backend
+  }
+
+  cut(): void {
+    this.#mended = new Promise((resolve) => {
+      this.#mend = resolve
+    })
+  }
+
+  mend(): void {
+    this.#mended = undefined
+    this.#mend()
+  }
+}
+
+let closing: Array<() => unknown> = []
+afterEach(async () => {
+  for (const close of closing.reverse()) await close()
+  closing = []
+})
+
+function makeStore(options: StoreOptions = {}) {
+  const line = new CuttableBackend()
+  const store = new SessionStore(line.backend, { timeout: 100, ...options })
+  closing.push(() => store.close())
+  return { line, store }
+}
+
+const unavailable = { code: 'SESSION_STORE_UNAVAILABLE', statusCode: 503 }
+
+describe('a server that does not answer', () => {
+  test('every operation ends with a 503 at its deadline', async () => {
+    const { line, store } = makeStore()
+    await store.set('id', { a: 1 })
+    const session = await store.get('id')
+    session.a = 2
+    line.cut()
+    await Promise.all(
+      [store.get('id'), store.set('id', session), store.set('new', {}), store.destroy('id'), store.ping()].map((each) =>
+        expect(each).rejects.toMatchObject(unavailable),
+      ),
+    )
+  })
+
+  test('after the first deadline, others do not wait for theirs, until it answers again', async () => {
+    const { line, store } = makeStore({ timeout: 5000 })
+    await store.set('id', { a: 1 })
+    const impatient = new SessionStore(line.backend, { timeout: 50 })
+    line.cut()
+    await expect(impatient.get('id')).rejects.toMatchObject(unavailable)
+    const begun = performance.now()
+    for (let n = 0; n < 5; n += 1) await expect(impatient.get('id')).rejects.toMatchObject(unavailable)
+    expect(performance.now() - begun, 'five calls, each far below a deadline of 5 s').toBeLessThan(2000)
+    line.mend()
+    expect(await impatient.get('id')).toMatchObject({ a: 1 })
+  })
+
+  test('while it is thought to be down, only pings are sent', async () => {
+    const { line, store } = makeStore({ timeout: 50 })
+    line.cut()
+    await expect(store.get('id')).rejects.toMatchObject(unavailable)
+    const before = line.calls
+    await Promise.all(Array.from({ length: 50 }, () => store.get('id').catch(() => {})))
+    expect(line.calls - before).toBeLessThanOrEqual(1)
+  })
+
+  test('one call that hangs does not keep others from a server that answers', async () => {
+    const sound = new MemoryStore().backend
+    let hang = false
+    const backend: Backend = {
+      name: 'locked',
+      read: (key) => sound.read(key),
+      write: (key, record) => sound.write(key, record),
+      replace: (key, record, version) => (hang ? new Promise<never>(() => {}) : sound.replace(key, record, version)),
+      touch: (key, expiresAt, version) => sound.touch(key, expiresAt, version),
+      remove: (key) => sound.remove(key),
+    }
+    const store = new SessionStore(backend, { timeout: 50 })
+    closing.push(() => store.close())
+    await store.set('id', { a: 1 })
+    const session = await store.get('id')
+    hang = true
+    await expect(store.set('id', { ...session, a: 2 })).rejects.toMatchObject(unavailable)
+    expect(await store.get('id')).toMatchObject({ a: 1 })
+    await store.set('other', {})
+  })
+
+  test('a save that is repeated right after it ran out of time does not wait a second time', async () => {
+    const { line, store } = makeStore({ timeout: 1000 })
+    const session = { a: 1 }
+    line.cut()
+    await expect(store.set('id', session)).rejects.toMatchObject(unavailable)
+    const begun = performance.now()
+    await expect(store.set('id', session)).rejects.toMatchObject(unavailable)
+    expect(performance.now() - begun).toBeLessThan(900)
+    line.mend()
+    await store.set('id', session)
+    expect(await store.get('id')).toMatchObject({ a: 1 })
+  })
+
+  test('writers that wait for a writer of the same session end by their own deadline, and the queue goes on', async () => {
+    const { line, store } = makeStore()
+    await store.set('id', {})
+    const loaded = await Promise.all(Array.from({ length: 5 }, () => store.get('id')))
+    line.cut()
+    const saves = loaded.map((session, n) => store.set('id', { ...session, [`key${n}`]: n }))
+    await Promise.all(saves.map((save) => expect(save).rejects.toMatchObject(unavailable)))
+    line.mend()
+    const session = await store.get('id')
+    await store.set('id', { ...session, after: true })
+    expect(await store.get('id')).toMatchObject({ after: true })
+  })
+})
+
+describe('through @fastify/session', () => {
+  test('an outage is a 503, never "no session", and the next request after it works', async () => {
+    const { line, store } = makeStore()
+    const app = buildApp(store)
+    closing.push(() => app.close())
+    await app.listen({ host: '127.0.0.1', port: 0 })
+    const browser = new Browser(app)
+    await browser.post('/login/ada')
+    const { cookie } = browser
+    line.cut()
+    for (const [method, path] of [
+      ['GET', '/me'],
+      ['POST', '/set/a/1'],
+      ['POST', '/logout'],
+      ['POST', '/login/eve'],
+    ]) {
+      const response = await browser.request(method as string, path as string)
+      expect(response.status, path).toBe(503)
+      expect(response.headers.getSetCookie()).toEqual([])
+      expect(await response.json()).toEqual({
+        statusCode: 503,
+        code: 'SESSION_STORE_UNAVAILABLE',
+        error: 'Service Unavailable',
+        message: expect.stringMatching(/^the cuttable session store is unavailable: /),
+      })
+    }
+    line.mend()
+    expect(browser.cookie).toBe(cookie)
+    expect(await browser.get('/me')).toEqual({ user: 'ada' })
+  })
+})
+
+describe('a backend that fails', () => {
+  test('its error is the cause of a 503, also when it throws at once', async () => {
+    const failure = new Error('ECONNREFUSED')
+    for (const fail of [
+      () => Promise.reject(failure),
+      () => {
+        throw failure
+      },
+    ]) {
+      const backend = { ...makeStore().line.backend, read: fail }
+      const store = new SessionStore(backend)
+      await expect(store.get('id')).rejects.toMatchObject({ ...unavailable, cause: failure })
+      const given = await new Promise((resolve) => store.get('id', resolve))
+      expect(given).toMatchObject({ ...unavailable, cause: failure })
+    }
+  })
+
+  test('it is published, with the error and without id or data', async () => {
+    const backend = { ...makeStore().line.backend, write: () => Promise.reject(new Error('full')) }
+    const messages: unknown[] = []
+    const listen = (message: unknown) => messages.push(message)
+    channel('session-stores:set').subscribe(listen)
+    await new SessionStore(backend).set('the-secret-id', { secret: 'data' }).catch(() => {})
+    channel('session-stores:set').unsubscribe(listen)
+    expect(messages).toMatchObject([{ store: 'cuttable', outcome: 'error', duration: expect.any(Number) }])
+    expect(JSON.stringify(messages)).not.toMatch(/the-secret-id|data/)
+  })
+})

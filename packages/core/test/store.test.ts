@@ -1,0 +1,249 @@
+import { channel } from 'node:diagnostics_channel'
+import { afterEach, describe, expect, test } from 'vitest'
+import { MemoryStore, type OperationMessage, SessionStore } from '../src/index.ts'
+
+const HOUR = 3_600_000
+let now = Date.now()
+const clock = () => now
+
+function cookie(maxAge = HOUR) {
+  return { expires: new Date(now + maxAge), originalMaxAge: maxAge }
+}
+
+describe('diagnostics', () => {
+  const operations = ['get', 'set', 'destroy', 'touch', 'prune', 'clear', 'count']
+  let messages: string[] = []
+  const listen = (message: unknown, name: string | symbol) => {
+    const { store, outcome, duration } = message as OperationMessage
+    expect(duration).toBeGreaterThanOrEqual(0)
+    messages.push(`${String(name).replace('session-stores:', '')} ${outcome} (${store})`)
+  }
+  afterEach(() => {
+    for (const each of operations) channel(`session-stores:${each}`).unsubscribe(listen)
+  })
+
+  test('each operation tells what it came to', async () => {
+    messages = []
+    for (const each of operations) channel(`session-stores:${each}`).subscribe(listen)
+    const store = new MemoryStore({ now: clock, pruneInterval: false })
+    await store.get('id')
+    await store.set('id', { cookie: cookie() })
+    const [a, b, c] = [await store.get('id'), await store.get('id'), await store.get('id')]
+    await store.set('id', a)
+    await store.set('id', { ...a, a: 1 })
+    await store.set('id', { ...b, b: 1 })
+    now += HOUR / 2
+    await store.set('id', { ...c, cookie: cookie() })
+    await store.touch('id', c)
+    await store.destroy('id')
+    await store.set('id', { ...c, c: 1 })
+    await store.set('ended', { cookie: cookie(-1) })
+    await store.count()
+    await store.clear()
+    await store.prune()
+    expect(messages).toEqual([
+      'get miss (memory)',
+      'set written (memory)',
+      'get hit (memory)',
+      'get hit (memory)',
+      'get hit (memory)',
+      'set skipped (memory)',
+      'set written (memory)',
+      'set merged (memory)',
+      'set touched (memory)',
+      'touch skipped (memory)',
+      'destroy removed (memory)',
+      'set dropped (memory)',
+      'set expired (memory)',
+      'count done (memory)',
+      'clear done (memory)',
+      'prune done (memory)',
+    ])
+  })
+})
+
+describe('touchInterval', () => {
+  test('is 5 % of the lifetime by default, at most a minute', async () => {
+    for (const [lifetime, least] of [
+      [100_000, 5000],
+      [24 * HOUR, 60_000],
+    ] as const) {
+      const store = new MemoryStore({ now: clock, pruneInterval: false })
+      await store.set('id', { cookie: cookie(lifetime) })
+      const end = now + lifetime
+      now += least - 1
+      await store.set('id', { ...(await store.get('id')), cookie: cookie(lifetime) })
+      expect((await store.get('id')).cookie.expires.getTime()).toBe(end)
+      now += 1
+      await store.set('id', { ...(await store.get('id')), cookie: cookie(lifetime) })
+      expect((await store.get('id')).cookie.expires.getTime()).toBe(end + least)
+    }
+  })
+
+  test('never lets a busy session end, however long it is', async () => {
+    const store = new MemoryStore({ now: clock, pruneInterval: false, touchInterval: 24 * HOUR })
+    await store.set('id', { cookie: cookie(1000) })
+    for (let n = 0; n < 10; n += 1) {
+      now += 500
+      const session = await store.get('id')
+      expect(session).not.toBeNull()
+      await store.set('id', { ...session, cookie: cookie(1000) })
+    }
+  })
+})
+
+test('absoluteTimeout also ends sessions that were stored before it was set', async () => {
+  const lenient = new MemoryStore({ now: clock, pruneInterval: false })
+  await lenient.set('id', { cookie: cookie(24 * HOUR) })
+  const strict = new SessionStore(lenient.backend, { now: clock, pruneInterval: false, absoluteTimeout: HOUR })
+  expect((await strict.get('id'))?.cookie.expires.getTime()).toBe(now + HOUR)
+  now += HOUR
+  expect(await strict.get('id')).toBeNull()
+})
+
+describe('onConflict', () => {
+  async function conflict(store: MemoryStore) {
+    await store.set('id', { cart: ['a'], n: 1 })
+    const [first, second] = [await store.get('id'), await store.get('id')]
+    await store.set('id', { ...first, cart: ['a', 'b'] })
+    await store.set('id', { ...second, cart: ['a', 'c'] })
+    return store.get('id')
+  }
+
+  test('a function answers the session to store', async () => {
+    const store = new MemoryStore({
+      onConflict: (base, theirs, ours) => {
+        expect(base).toMatchObject({ cart: ['a'] })
+        return { ...ours, cart: [...new Set([...(theirs.cart as string[]), ...(ours.cart as string[])])] }
+      },
+    })
+    expect(await conflict(store)).toMatchObject({ cart: ['a', 'b', 'c'], n: 1 })
+  })
+
+  test('what it throws reaches the caller, and nothing is stored', async () => {
+    const store = new MemoryStore({
+      onConflict: () => {
+        throw new RangeError('no way')
+      },
+    })
+    await expect(conflict(store)).rejects.toThrow(RangeError)
+    expect(await store.get('id')).toMatchObject({ cart: ['a', 'b'] })
+  })
+
+  test('a promise or no object is refused', async () => {
+    for (const answer of [Promise.resolve({}), undefined]) {
+      const store = new MemoryStore({ onConflict: () => answer as never })
+      await expect(conflict(store)).rejects.toThrow(/onConflict must answer the session to store/)
+    }
+  })
+
+  test('a merged session over maxBytes is refused, and what was stored stays', async () => {
+    const store = new MemoryStore({ maxBytes: 100 })
+    await store.set('id', {})
+    const [first, second] = [await store.get('id'), await store.get('id')]
+    await store.set('id', { ...first, a: 'x'.repeat(60) })
+    await expect(store.set('id', { ...second, b: 'x'.repeat(60) })).rejects.toMatchObject({ code: 'SESSION_TOO_LARGE' })
+    expect(await store.get('id')).toMatchObject({ a: 'x'.repeat(60) })
+  })
+})
+
+describe('what a session holds', () => {
+  test('a value that JSON cannot hold is an error that names its key and not its content', async () => {
+    const store = new MemoryStore()
+    const circular: Record<string, unknown> = { secret: 'hidden' }
+    circular.self = circular
+    for (const [key, value] of Object.entries({ big: 1n, circular })) {
+      const error = await store.set('id', { [key]: value }).catch((caught: unknown) => caught)
+      expect(error).toMatchObject({ code: 'SESSION_NOT_SERIALIZABLE', message: expect.stringContaining(`'${key}'`) })
+      expect(String((error as Error).stack)).not.toContain('hidden')
+    }
+    expect(await store.get('id')).toBeNull()
+  })
+
+  test('a serializer of the user’s own sees data without the cookie’s expiry, and can hold what JSON cannot', async () => {
+    const store = new MemoryStore({
+      serializer: {
+        stringify: (session) =>
+          `v1:${JSON.stringify(session, (_, value) => (typeof value === 'bigint' ? `${value}n` : value))}`,
+        parse: (text) =>
+          JSON.parse(text.slice(3), (_, value) => (/^\d+n$/.test(value) ? BigInt(value.slice(0, -1)) : value)),
+      },
+    })
+    await store.set('id', { cookie: cookie(), big: 5n, list: [1] })
+    const [first, second] = [await store.get('id'), await store.get('id')]
+    expect(first).toMatchObject({ big: 5n, cookie: { expires: expect.any(Date) } })
+    await store.set('id', { ...first, a: 1n })
+    await store.set('id', { ...second, b: 2n })
+    expect(await store.get('id')).toMatchObject({ big: 5n, a: 1n, b: 2n })
+  })
+
+  test('a session copied to a new id is a new session', async () => {
+    const store = new MemoryStore()
+    await store.set('one', { a: 1 })
+    const copied = await store.get('one')
+    await store.destroy('one')
+    await store.set('two', copied)
+    expect(await store.get('two')).toMatchObject({ a: 1 })
+  })
+
+  test('a session that another began under the same id meanwhile is not mixed up with it', async () => {
+    const store = new MemoryStore({ now: clock })
+    await store.set('id', { user: 'ada' })
+    const slow = await store.get('id')
+    await store.destroy('id')
+    now += 1
+    await store.set('id', { user: 'eve' })
+    await store.set('id', { ...slow, late: true })
+    expect(await store.get('id')).toMatchObject({ user: 'eve' })
+    expect(await store.get('id')).not.toHaveProperty('late')
+  })
+})
+
+test('scan shows live sessions by handle, with their times', async () => {
+  const store = new MemoryStore({ now: clock, pruneInterval: false })
+  await store.set('live', { cookie: cookie(), a: 1 })
+  await store.set('ends', { cookie: cookie(1000) })
+  now += 1000
+  const seen: unknown[] = []
+  for await (const each of store.scan()) seen.push(each)
+  expect(seen).toEqual([
+    {
+      handle: expect.stringMatching(/^[\w-]{43}$/),
+      createdAt: now - 1000,
+      expiresAt: now - 1000 + HOUR,
+      session: { cookie: { expires: new Date(now - 1000 + HOUR), originalMaxAge: HOUR }, a: 1 },
+    },
+  ])
+})
+
+test('prune deletes what has expired, in batches, and answers how many', async () => {
+  const store = new MemoryStore({ now: clock, pruneInterval: false })
+  for (let n = 0; n < 2500; n += 1) await store.set(`id${n}`, { cookie: cookie(n % 2 ? HOUR : 1000) })
+  now += 1000
+  expect(await Promise.all([store.prune(), store.prune()])).toEqual([1250, 1250])
+  expect(await store.count()).toBe(1250)
+})
+
+test('a callback that throws is an uncaught exception of the caller’s, and is not called again', async () => {
+  const store = new MemoryStore()
+  const uncaught = new Promise((resolve) => process.once('uncaughtException', resolve))
+  const listeners = process.listeners('uncaughtException').slice(0, -1)
+  for (const each of listeners) process.off('uncaughtException', each)
+  let calls = 0
+  store.get('id', () => {
+    calls += 1
+    throw new Error('of the caller')
+  })
+  expect(await uncaught).toMatchObject({ message: 'of the caller' })
+  for (const each of listeners) process.on('uncaughtException', each)
+  expect(calls).toBe(1)
+})
+
+test('what a loaded session prints and lists shows no snapshot data', async () => {
+  const { inspect } = await import('node:util')
+  const store = new MemoryStore()
+  await store.set('id', { a: 1 })
+  const session = await store.get('id')
+  expect(JSON.stringify(session)).toBe('{"a":1}')
+  expect(inspect(session['~loaded'], { showHidden: true, depth: 5 })).not.toContain('"a"')
+})
