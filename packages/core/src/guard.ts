@@ -45,7 +45,7 @@ export class Guard {
     this.#probe ??= this.#startProbe()
     let timer: NodeJS.Timeout | undefined
     const impatience = new Promise<false>((resolve) => {
-      timer = setTimeout(resolve, Math.min(PATIENCE, deadline - performance.now()), false)
+      timer = setTimeout(resolve, Math.min(PATIENCE, remaining(deadline)), false)
     })
     const up = await Promise.race([this.#probe, impatience])
     clearTimeout(timer)
@@ -76,7 +76,7 @@ export class Guard {
         reject(new SessionStoreUnavailable(this.#name, 'no answer in time'))
       }
       // After a stall of the event loop the timer comes first, though the answer may be waiting in the socket: let it in.
-      const timer = setTimeout(() => setImmediate(expire), deadline - performance.now())
+      const timer = setTimeout(() => setImmediate(expire), remaining(deadline))
       promise.then(
         (value) => {
           settled = true
@@ -113,6 +113,11 @@ export class Guard {
       cause: error,
     })
   }
+}
+
+/** In ms, never negative: Node warns of that. */
+function remaining(deadline: number): number {
+  return Math.max(0, deadline - performance.now())
 }
 
 function isPromise<T>(value: Awaitable<T>): value is Promise<T> {
