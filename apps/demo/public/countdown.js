@@ -23,7 +23,7 @@ function text(seconds) {
   const first = parts.findIndex(([count]) => count > 0)
   return parts
     .slice(first)
-    .map(([count, unit]) => `${count} ${unit}`)
+    .map(([count, unit]) => `${count}\u00a0${unit}`)
     .join(' ')
 }
 

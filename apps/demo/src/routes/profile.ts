@@ -35,6 +35,7 @@ export async function profileRoutes(app: FastifyInstance, options: ProfileOption
       idle: duration(idleTimeout),
       absolute: duration(absoluteTimeout),
       ends: endsOf(request, absoluteTimeout),
+      loggedInAt: new Date(request.session.loggedInAt ?? 0).toISOString(),
       fields: fieldsOf(request),
       cookie: { ...request.session.cookie, name: cookieSettings(https).name },
       activity,
@@ -88,6 +89,6 @@ function duration(ms: number): string {
     [Math.floor(seconds / 60) % 60, 'min'],
     [seconds % 60, 's'],
   ] as const
-  const text = parts.filter(([count]) => count > 0).map(([count, unit]) => `${count} ${unit}`)
-  return text.join(' ') || '0 s'
+  const text = parts.filter(([count]) => count > 0).map(([count, unit]) => `${count}\u00a0${unit}`)
+  return text.join(' ') || '0\u00a0s'
 }

@@ -1,0 +1,131 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ServerProcess, until } from '@session-stores/testing'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { nobodysHash, passwordMatches, hashPassword } from '../src/passwords.ts'
+import { Visitor } from './visitor.ts'
+
+const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+
+let folder: string
+let processes: ServerProcess[]
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'demo-test-'))
+  processes = []
+})
+
+afterEach(async () => {
+  for (const one of processes) await one.stop('SIGKILL')
+  rmSync(folder, { recursive: true })
+})
+
+/** The demo as a process of its own. */
+function run(env: NodeJS.ProcessEnv = {}): ServerProcess {
+  const { PATH } = process.env
+  // Node before 22.18 wants the flag, later ones take it
+  const demo = new ServerProcess(process.execPath, ['--experimental-strip-types', '--no-warnings', main], {
+    env: { PATH, DATA_DIR: folder, PORT: '0', ...env },
+  })
+  processes.push(demo)
+  return demo
+}
+
+async function started(demo: ServerProcess): Promise<string> {
+  await until('the demo listens', () => !demo.alive || demo.output.includes('http://'))
+  const origin = /http:\S+/.exec(demo.output)?.[0]
+  if (!origin) throw new Error(demo.output)
+  return origin
+}
+
+/** The exit code, and how long it took, in ms. */
+async function ended(demo: ServerProcess): Promise<{ code: number | null; took: number }> {
+  const begun = performance.now()
+  await until('the demo ends', () => !demo.alive)
+  return { code: demo.child.exitCode, took: performance.now() - begun }
+}
+
+test('says where it is in one line, keeps its secret to itself, and ends cleanly whoever is connected', async () => {
+  const demo = run()
+  const origin = await started(demo)
+  expect(demo.output).toMatch(/^Demo on http:\/\/localhost:\d+ \(sessions: sqlite\)\n$/)
+  expect(statSync(join(folder, 'session-secret')).mode & 0o777).toBe(0o600)
+  expect(statSync(join(folder, 'users.sqlite')).mode & 0o777).toBe(0o600)
+
+  // fetch keeps this connection open; a browser opens others in advance and sends nothing
+  await Visitor.at(origin).get('/')
+  const { hostname, port } = new URL(origin)
+  const silent = connect(Number(port), hostname).on('error', () => {})
+  await until('connected', () => !silent.connecting)
+
+  demo.child.kill('SIGINT')
+  demo.child.kill('SIGINT') // a terminal and a script in between may both send one
+  const { code, took } = await ended(demo)
+  expect([code, demo.output.split('\n').length - 1]).toEqual([0, 1])
+  expect(took).toBeLessThan(2000)
+})
+
+test('finishes a request that is under way, and knows its people and their sessions after a restart', async () => {
+  const first = run()
+  const ada = Visitor.at(await started(first))
+  await ada.signUp('ada', 'correct horse battery')
+  const page = (await ada.get('/profile')).text
+  const token = /name="_csrf" value="([^"]+)"/.exec(page)?.[1] as string
+  const reads = async () => Number(/Read a session<\/th><td class="number">(\d+)/.exec((await ada.get('/profile')).text)?.[1])
+  let before = await reads()
+  const saving = ada.post('/note', { _csrf: token, note: 'just in time', slow: '1' })
+  await until('the slow request has read its session', async () => (await reads()) > ++before)
+  first.child.kill('SIGTERM')
+  expect((await saving).status).toBe(303)
+  expect((await ended(first)).code).toBe(0)
+
+  const again = Visitor.at(await started(run()))
+  for (const [name, value] of ada.cookies) again.cookies.set(name, value)
+  expect((await again.get('/profile')).text).toContain('just in time')
+})
+
+test.each([
+  [{ STORE: 'floppy' }, /^demo: STORE must be one of memory, sqlite.*; got "floppy"\n$/],
+  [{ PORT: 'http' }, /^demo: PORT must be a whole number from 0 to 65535; got "http"\n$/],
+  [{ SESSION_SECRET: 'short' }, /^demo: SESSION_SECRET must have 32 characters or more\n$/],
+  [{ TRUST_PROXY: '1' }, /^demo: TRUST_PROXY must hold addresses, .*; got "1"\n$/],
+])('says what is wrong with %o', async (env, message) => {
+  const demo = run(env)
+  expect((await ended(demo)).code).toBe(1)
+  expect(demo.output).toMatch(message)
+})
+
+test('says that its port is in use', async () => {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  const demo = run({ HOST: '127.0.0.1', PORT: String(port) })
+  expect((await ended(demo)).code).toBe(1)
+  server.close()
+  expect(demo.output).toBe(`demo: port ${port} is in use: choose another with PORT\n`)
+})
+
+test('a secret that was cut short is refused', async () => {
+  writeFileSync(join(folder, 'session-secret'), 'short')
+  const demo = run()
+  expect((await ended(demo)).code).toBe(1)
+  expect(demo.output).toMatch(/session-secret is too short for a secret/)
+  expect(readFileSync(join(folder, 'session-secret'), 'utf8')).toBe('short')
+})
+
+test('passwords: salted, compared by their stored parameters, and as much work for nobody', async () => {
+  const stored = await hashPassword('correct horse battery')
+  expect(stored).not.toBe(await hashPassword('correct horse battery'))
+  expect(await passwordMatches('correct horse battery', stored)).toBe(true)
+  expect(await passwordMatches('correct horse', stored)).toBe(false)
+  expect(await passwordMatches('\u00e9t\u00e9', await hashPassword('e\u0301te\u0301')), 'typed another way').toBe(true)
+  for (const spoilt of ['', 'x', stored.slice(0, -1), '$scrypt$ln=15,r=8,p=3$$']) {
+    expect(await passwordMatches('correct horse battery', spoilt)).toBe(false)
+  }
+  const cost = (hash: string) => hash.split('$')[2]
+  expect(cost(nobodysHash)).toBe(cost(stored))
+  expect(nobodysHash.length).toBe(stored.length)
+})
