@@ -1,0 +1,71 @@
+// Brings the Node and the pnpm that this repository needs, through npm and into npm's own cache, and the packages into
+// node_modules. Runs on any Node from 18 on. Writes nothing else outside the checkout.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ended, run } from './processes.mjs'
+
+export const root = fileURLToPath(new URL('..', import.meta.url))
+const cache = join(root, '.cache')
+
+/** What is needed and not there: the names of npm packages. */
+function wanted() {
+  const { devEngines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const { name, version } = devEngines.packageManager
+  const node = readFileSync(join(root, '.nvmrc'), 'utf8').trim()
+  return nodeWillDo(process.versions.node) ? [`${name}@${version}`] : [`${name}@${version}`, `node@${node}`]
+}
+
+/** vitest and changesets run on the even releases from 22.12 on. */
+function nodeWillDo(version) {
+  const [major, minor] = version.split('.').map(Number)
+  return major % 2 === 0 && (major > 22 || (major === 22 && minor >= 12))
+}
+
+/** The environment in which `node`, `pnpm` and the packages' own commands are the right ones. */
+export async function toolchain() {
+  const bin = await binaries(wanted())
+  return {
+    ...process.env,
+    PATH: [bin, join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter),
+    // Where pnpm, turbo and whatever the tests start would write in the home folder
+    XDG_CACHE_HOME: join(cache, 'home', 'cache'),
+    XDG_DATA_HOME: join(cache, 'home', 'data'),
+    XDG_STATE_HOME: join(cache, 'home', 'state'),
+    TURBO_CONFIG_DIR_PATH: join(cache, 'home', 'turbo'),
+    TURBO_TELEMETRY_DISABLED: '1',
+  }
+}
+
+/** The folder with the commands of these packages. npm takes a second to say which, so the answer is kept. */
+async function binaries(packages) {
+  const kept = join(cache, 'toolchain.json')
+  const key = packages.join(' ')
+  const known = existsSync(kept) ? JSON.parse(readFileSync(kept, 'utf8')) : {}
+  const complete = (bin) => packages.every((name) => existsSync(join(bin, name.split('@')[0])))
+  if (known[key] && complete(known[key])) return known[key]
+
+  console.error(`Getting ${packages.join(' and ')} through npm`)
+  const find = `process.env.PATH.split(path.delimiter).find((bin) => fs.existsSync(path.join(bin, 'pnpm')))`
+  const args = ['--yes', ...packages.map((name) => `--package=${name}`), '--', 'node', '-p', find]
+  const { code, stdout } = await run('npx', args, { cwd: root, quiet: true })
+  const bin = stdout.trim().split('\n').at(-1)
+  if (code !== 0 || !complete(bin)) fail(`npm could not bring ${packages.join(' and ')}`, code)
+  mkdirSync(cache, { recursive: true })
+  writeFileSync(kept, JSON.stringify({ ...known, [key]: bin }))
+  return bin
+}
+
+/** Installs what the lockfile says. Takes a fraction of a second when that is there. */
+export async function install(env) {
+  if (!existsSync(join(root, 'node_modules', '.modules.yaml'))) console.error('Installing packages')
+  const args = ['install', '--frozen-lockfile', '--config.confirm-modules-purge=false']
+  const { code } = await run('pnpm', args, { cwd: root, env, quiet: true })
+  if (code !== 0) fail('the packages could not be installed', code)
+}
+
+/** Ends the script with the reason, unless it was asked to end. */
+export function fail(reason, code) {
+  if (!ended()) console.error(`\n${process.env.npm_lifecycle_event ?? 'npm'}: ${reason}`)
+  process.exit(ended() ?? (code || 1))
+}

@@ -1,0 +1,23 @@
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    setupFiles: ['vitest.setup.ts'],
+    // For tests that start servers on a busy machine. No test waits this long when all is well.
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    projects: [
+      project('core', 'packages/core'),
+      project('sqlite', 'packages/sqlite'),
+      project('redis', 'packages/redis'),
+      project('postgres', 'packages/postgres'),
+      project('memcached', 'packages/memcached'),
+      project('demo', 'apps/demo'),
+    ],
+  },
+})
+
+/** A package's `test` script picks its project: `vitest run --root ../.. --project core`. */
+function project(name: string, folder: string): TestProjectInlineConfiguration {
+  return { extends: true, test: { name, root: folder, include: ['test/**/*.test.ts'] } }
+}
