@@ -7,13 +7,19 @@ interface Explanation {
 
 const explanations: Record<number, Explanation> = {
   400: { title: 'That cannot be read', text: 'The browser sent something this page does not understand.' },
-  403: { title: 'This form is out of date', text: 'It was made for another session. Go back, reload the page and try again.' },
+  403: {
+    title: 'This form is out of date',
+    text: 'It was made for another session. Go back, reload the page and try again.',
+  },
   404: { title: 'No such page', text: 'There is nothing at this address.' },
   413: { title: 'Too much', text: 'The form holds more than this page takes.' },
   415: { title: 'That cannot be read', text: 'This page takes forms only.' },
   429: { title: 'Too many tries', text: 'Wait a minute, then try again.' },
   500: { title: 'Something went wrong', text: 'It is our fault and has been logged.' },
-  503: { title: 'Back in a moment', text: 'Sessions cannot be reached right now. Nobody was logged out: try again shortly.' },
+  503: {
+    title: 'Back in a moment',
+    text: 'Sessions cannot be reached right now. Nobody was logged out: try again shortly.',
+  },
 }
 
 /** Shows every error as a page. What went wrong inside is for the log, never for the visitor. */
@@ -34,5 +40,8 @@ export function showErrors(app: FastifyInstance): void {
 
 function showError(reply: FastifyReply, status: number): FastifyReply {
   const explanation = explanations[status] ?? explanations[status < 500 ? 400 : 500]
-  return reply.code(status).header('cache-control', 'no-store').view('error', { status, ...explanation })
+  return reply
+    .code(status)
+    .header('cache-control', 'no-store')
+    .view('error', { status, ...explanation })
 }

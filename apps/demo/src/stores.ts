@@ -19,7 +19,6 @@ export interface OpenedStore {
 
 const stores: Record<string, (setup: Setup) => OpenedStore | Promise<OpenedStore>> = {
   memory: ({ options }) => opened(new MemoryStore(options)),
-
 }
 
 export const storeNames = Object.keys(stores)

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type AppOptions, buildApp } from '../src/app.ts'
 import { type OpenedStore, openStore } from '../src/stores.ts'
 import { Users } from '../src/users.ts'
+import { Gate } from './gate.ts'
 import { Visitor } from './visitor.ts'
 
 const MINUTE = 60_000
@@ -83,17 +84,6 @@ async function start(store: StoreCase, options: Partial<AppOptions> = {}): Promi
   return demo
 }
 
-/** A pause that lasts until it is opened, and tells when somebody has come to it. */
-function gate() {
-  const { promise: reached, resolve: reach } = Promise.withResolvers<void>()
-  const { promise: opened, resolve: open } = Promise.withResolvers<void>()
-  const pause = () => {
-    reach()
-    return opened
-  }
-  return { pause, reached, open }
-}
-
 const ways: Record<string, (demo: Demo) => Promise<Visitor>> = {
   'app.inject': async ({ app }) => Visitor.inside(app),
   'real sockets': async ({ app }) => Visitor.at(await app.listen({ host: '127.0.0.1', port: 0 })),
@@ -146,32 +136,32 @@ describe.each(stores)('with the $name store', (store) => {
   })
 
   test('a log-out holds against a slow request that saves the session after it', async () => {
-    const { pause, reached, open } = gate()
-    const { app } = await start(store, { pause })
+    const gate = new Gate()
+    const { app } = await start(store, { pause: gate.pause })
     const ada = Visitor.inside(app)
     await ada.signUp('ada', PASSWORD)
     const thief = ada.copy()
 
     const slow = ada.copy()
     const saving = slow.submit('/profile', '/note', { note: 'late', slow: '1' })
-    await reached
+    await gate.reached
     await ada.logOut()
-    open()
+    gate.open()
     expect((await saving).status).toBe(303)
 
     for (const visitor of [ada, slow, thief]) expect(await visitor.isLoggedIn()).toBe(false)
   })
 
   test('two requests at once that change different things both keep theirs', async () => {
-    const { pause, reached, open } = gate()
-    const { app } = await start(store, { pause })
+    const gate = new Gate()
+    const { app } = await start(store, { pause: gate.pause })
     const ada = Visitor.inside(app)
     await ada.signUp('ada', PASSWORD)
 
     const saving = ada.copy().submit('/profile', '/note', { note: 'written slowly', slow: '1' })
-    await reached
+    await gate.reached
     await ada.submit('/profile', '/colour', { colour: 'plum' })
-    open()
+    gate.open()
     await saving
 
     const { text } = await ada.get('/profile')
@@ -220,14 +210,14 @@ describe.each(stores)('with the $name store', (store) => {
   })
 
   test('a store that fails answers 503 with a page, while loading and while saving', async () => {
-    const { pause, reached, open } = gate()
-    const { app, sessions } = await start(store, { pause })
+    const gate = new Gate()
+    const { app, sessions } = await start(store, { pause: gate.pause })
     const ada = Visitor.inside(app)
     await ada.signUp('ada', PASSWORD)
     const saving = ada.submit('/profile', '/note', { note: 'x', slow: '1' })
-    await reached
+    await gate.reached
     await sessions.close() // from here on each operation fails with a 503 of the store's
-    open()
+    gate.open()
 
     for (const page of [await saving, await ada.get('/profile')]) {
       expect(page.status).toBe(503)
@@ -285,7 +275,13 @@ describe('with any store', () => {
 
     for (const path of ['/signup', '/login', '/logout', '/note', '/colour']) {
       for (const fields of [{}, { _csrf: foreign }]) {
-        const page = await ada.post(path, { note: 'forged', colour: 'rust', name: 'eve', password: PASSWORD, ...fields })
+        const page = await ada.post(path, {
+          note: 'forged',
+          colour: 'rust',
+          name: 'eve',
+          password: PASSWORD,
+          ...fields,
+        })
         expect([path, page.status]).toEqual([path, 403])
         expect(page.text).toContain('out of date')
       }
@@ -298,7 +294,8 @@ describe('with any store', () => {
     const { app } = await start(memory, { attemptsPerMinute: 3 })
     const visitor = Visitor.inside(app)
     const statuses: number[] = []
-    for (let i = 0; i < 5; i += 1) statuses.push((await visitor.submit(path, path, { name: 'x', password: 'y' })).status)
+    for (let i = 0; i < 5; i += 1)
+      statuses.push((await visitor.submit(path, path, { name: 'x', password: 'y' })).status)
     const status = path === '/login' ? 401 : 400
     expect(statuses).toEqual([status, status, status, 429, 429])
     const page = await visitor.submit(path, path, { name: 'x', password: 'y' })
@@ -318,7 +315,9 @@ describe('with any store', () => {
     expect(text).not.toContain('<img src=x')
     expect(text.split('&lt;/textarea&gt;&lt;script&gt;alert(1)&lt;/script&gt;').length - 1).toBe(2)
     expect(headers.get('content-security-policy')).not.toMatch(/unsafe|http:|\*/)
-    expect(text, 'nothing inline, which that policy refuses').not.toMatch(/<script(?! src=)|<style|<[^>]+ (style|on\w+)=/)
+    expect(text, 'nothing inline, which that policy refuses').not.toMatch(
+      /<script(?! src=)|<style|<[^>]+ (style|on\w+)=/,
+    )
   })
 
   test('over plain http: HttpOnly, SameSite, a date, no Secure, and no lock on https', async () => {
@@ -366,7 +365,12 @@ describe('with any store', () => {
     expect((await ada.get('/nowhere')).text).toContain('No such page')
     expect((await ada.get('/static/../package.json')).status).toBe(404)
     expect((await ada.post('/login', { name: 'x'.repeat(20_000) })).status).toBe(413)
-    const json = await app.inject({ method: 'POST', url: '/login', payload: { name: 'x' }, headers: { 'content-type': 'text/csv' } })
+    const json = await app.inject({
+      method: 'POST',
+      url: '/login',
+      payload: { name: 'x' },
+      headers: { 'content-type': 'text/csv' },
+    })
     expect([json.statusCode, json.headers['content-type']]).toEqual([415, 'text/html; charset=utf-8'])
   })
 

@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { buildApp } from '../src/app.ts'
 import { type OpenedStore, openStore } from '../src/stores.ts'
 import { Users } from '../src/users.ts'
+import { Gate } from './gate.ts'
 
 const found = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
   (path) => path && existsSync(path),
@@ -23,12 +24,12 @@ describe.skipIf(skipped)(`in a real browser${skipped ? ': SKIPPED, because SKIP_
   let origin: string
   /** What the browser complains about: scripts that fail, and anything the content security policy refuses. */
   let complaints: string[]
-  /** Ends the waiting of the saves that are slow. */
-  let goOn: () => void
-  let waiting: Promise<void>
+  /** Where slow saves wait. */
+  let gate: Gate
 
   beforeAll(async () => {
-    if (!found) throw new Error('no Chromium: install it, name it in CHROMIUM, or skip these tests with SKIP_CHROMIUM=1')
+    if (!found)
+      throw new Error('no Chromium: install it, name it in CHROMIUM, or skip these tests with SKIP_CHROMIUM=1')
     const quiet = ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking']
     browser = await chromium.launch({
       executablePath: found,
@@ -43,28 +44,21 @@ describe.skipIf(skipped)(`in a real browser${skipped ? ': SKIPPED, because SKIP_
     folder = mkdtempSync(join(tmpdir(), 'demo-test-'))
     sessions = await openStore('memory', { options: {}, dataFolder: folder, env: {} })
     users = new Users(join(folder, 'users.sqlite'))
-    const pausing = Promise.withResolvers<void>()
-    const resuming = Promise.withResolvers<void>()
-    waiting = pausing.promise
-    goOn = resuming.resolve
+    gate = new Gate()
     app = buildApp(sessions.store, {
       users,
       secret: 'a secret of the tests, 32 or more',
       idleTimeout: 15 * 60_000,
       absoluteTimeout: 8 * 3_600_000,
       trustProxy: false,
-      pause: () => {
-        pausing.resolve()
-        return resuming.promise
-      },
+      pause: gate.pause,
     })
-    await app.listen({ host: '127.0.0.1', port: 0 })
-    origin = `http://127.0.0.1:${app.addresses()[0]?.port}`
+    origin = await app.listen({ host: '127.0.0.1', port: 0 })
     complaints = []
   })
 
   afterEach(async () => {
-    goOn()
+    gate.open()
     await context?.close()
     await app.close()
     await sessions.close()
@@ -135,11 +129,11 @@ describe.skipIf(skipped)(`in a real browser${skipped ? ': SKIPPED, because SKIP_
     await slow.getByLabel(/Take/).check()
     const saved = slow.waitForResponse((answer) => answer.url().endsWith('/note'))
     await slow.getByRole('button', { name: 'Save note' }).click({ noWaitAfter: true })
-    await waiting
+    await gate.reached
     await other.getByLabel('plum').check()
     await other.getByRole('button', { name: 'Save colour' }).click()
     await expect.poll(() => other.locator('#fields').textContent()).toContain('plum')
-    goOn()
+    gate.open()
     await saved
     await other.goto('/profile')
     expect(await other.getByLabel('Note').inputValue()).toBe('written slowly')

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ServerProcess, until } from '@session-stores/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { nobodysHash, passwordMatches, hashPassword } from '../src/passwords.ts'
+import { hashPassword, nobodysHash, passwordMatches } from '../src/passwords.ts'
 import { Visitor } from './visitor.ts'
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
@@ -74,7 +74,8 @@ test('finishes a request that is under way, and knows its people and their sessi
   await ada.signUp('ada', 'correct horse battery')
   const page = (await ada.get('/profile')).text
   const token = /name="_csrf" value="([^"]+)"/.exec(page)?.[1] as string
-  const reads = async () => Number(/Read a session<\/th><td class="number">(\d+)/.exec((await ada.get('/profile')).text)?.[1])
+  const reads = async () =>
+    Number(/Read a session<\/th><td class="number">(\d+)/.exec((await ada.get('/profile')).text)?.[1])
   let before = await reads()
   const saving = ada.post('/note', { _csrf: token, note: 'just in time', slow: '1' })
   await until('the slow request has read its session', async () => (await reads()) > ++before)

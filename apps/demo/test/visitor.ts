@@ -22,7 +22,12 @@ export class Visitor {
   /** Straight into the application, without a socket. */
   static inside(app: FastifyInstance): Visitor {
     return new Visitor(async (method, url, headers, payload) => {
-      const answer = await app.inject({ method: method as 'GET', url, headers, ...(payload === undefined ? {} : { payload }) })
+      const answer = await app.inject({
+        method: method as 'GET',
+        url,
+        headers,
+        ...(payload === undefined ? {} : { payload }),
+      })
       const pairs = Object.entries(answer.headers).flatMap(([name, value]) =>
         [value].flat().map((one): [string, string] => [name, String(one)]),
       )
@@ -33,7 +38,12 @@ export class Visitor {
   /** Over the network to `origin`. */
   static at(origin: string): Visitor {
     return new Visitor(async (method, path, headers, body) => {
-      const answer = await fetch(origin + path, { method, headers, redirect: 'manual', ...(body === undefined ? {} : { body }) })
+      const answer = await fetch(origin + path, {
+        method,
+        headers,
+        redirect: 'manual',
+        ...(body === undefined ? {} : { body }),
+      })
       return { status: answer.status, headers: answer.headers, text: await answer.text() }
     })
   }

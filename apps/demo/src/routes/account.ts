@@ -19,8 +19,7 @@ export async function accountRoutes(app: FastifyInstance, { users, attempts, htt
   app.post('/signup', limited, async (request, reply) => {
     const name = field(request, 'name').trim()
     const password = field(request, 'password')
-    const refuse = (status: number, problem: string) =>
-      show(request, reply.code(status), 'signup', { name, problem })
+    const refuse = (status: number, problem: string) => show(request, reply.code(status), 'signup', { name, problem })
 
     if (!/^[\p{L}\p{N}._-]{2,32}$/u.test(name)) {
       return refuse(400, 'A name has 2 to 32 letters, digits, dots, dashes or underscores.')

@@ -78,7 +78,9 @@ function endsOf({ session }: FastifyRequest, absoluteTimeout: number): { idle: E
 function fieldsOf({ session }: FastifyRequest): Array<{ name: string; value: string }> {
   const { userId, loggedInAt, note, colour, _csrf } = session
   const fields = { userId, loggedInAt, note, colour, _csrf: _csrf && '(secret)' }
-  return Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value: String(value) }]))
+  return Object.entries(fields).flatMap(([name, value]) =>
+    value === undefined ? [] : [{ name, value: String(value) }],
+  )
 }
 
 /** `2 h 5 min` */
