@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Backend, SessionRecord, StoredRecord, Version } from '../backend.ts'
+import { keyOf } from '../key.ts'
 import type { SessionStore } from '../store.ts'
 import type { Clock } from './case.ts'
 
@@ -39,9 +40,9 @@ export async function dataOf(store: SessionStore, id: string): Promise<Record<st
   return rest
 }
 
-/** A storage key like those that core makes. */
+/** A storage key as core makes them: a backend may keep the 32 bytes that it stands for. */
 export function storageKey(n = 0): string {
-  return `${n}`.padStart(43, 'k')
+  return keyOf(`record ${n}`)
 }
 
 export function newRecord(clock: Clock, data = '{"a":1}', lifetime = LIFETIME): SessionRecord {
