@@ -1,8 +1,9 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    setupFiles: ['vitest.setup.ts'],
+    setupFiles: [fileURLToPath(new URL('vitest.setup.ts', import.meta.url))],
     // For tests that start servers on a busy machine. No test waits this long when all is well.
     testTimeout: 30_000,
     hookTimeout: 60_000,
