@@ -1,0 +1,192 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import {
+  type Awaitable,
+  type Backend,
+  newVersion,
+  type SessionRecord,
+  type StoredRecord,
+  type Version,
+} from '@session-stores/core'
+import { isBusy, retryBusy } from './busy.ts'
+import type { SqliteDatabase, SqliteStatement } from './database.ts'
+
+/** How many records one statement of pruning deletes: half a millisecond's work. */
+const PRUNE_BATCH = 50
+/** How many records a scan reads at once: at most about 3 MB with the default `maxBytes`. */
+const SCAN_BATCH = 50
+
+const SQL = {
+  read: `
+    SELECT data, user_id, created_at, expires_at, version FROM sessions WHERE id = ?`,
+  write: `
+    INSERT INTO sessions (id, data, user_id, created_at, expires_at, version) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET
+      data = excluded.data, user_id = excluded.user_id, created_at = excluded.created_at,
+      expires_at = excluded.expires_at, version = excluded.version`,
+  replace: `
+    UPDATE sessions SET data = ?, user_id = ?, created_at = ?, expires_at = ?, version = ?
+    WHERE id = ? AND version = ?`,
+  exists: `
+    SELECT 1 FROM sessions WHERE id = ?`,
+  touch: `
+    UPDATE sessions SET expires_at = max(expires_at, ?) WHERE id = ? AND version = ?`,
+  remove: `
+    DELETE FROM sessions WHERE id = ?`,
+  ping: `
+    SELECT 1 FROM sessions LIMIT 1`,
+  prune: `
+    DELETE FROM sessions WHERE rowid IN (SELECT rowid FROM sessions WHERE expires_at <= ? LIMIT ?)`,
+  count: `
+    SELECT count(*) AS count FROM sessions WHERE expires_at > ?`,
+  scan: `
+    SELECT id, data, user_id, created_at, expires_at FROM sessions WHERE id > ? ORDER BY id LIMIT ?`,
+  clear: `
+    DELETE FROM sessions`,
+}
+
+interface Row {
+  id: string
+  data: string
+  user_id: string | null
+  created_at: number
+  expires_at: number
+  version: string
+}
+
+/**
+ * The verbs as SQL statements on one connection. They answer at once, and become asynchronous only to try again while
+ * another process is in the way.
+ */
+export class SqliteBackend implements Backend {
+  readonly name = 'sqlite'
+  readonly #timeout: number
+  #database: SqliteDatabase | undefined
+  #owned = false
+  #statements!: Record<keyof typeof SQL, SqliteStatement>
+
+  /** @param timeout how long a verb waits for other processes, in ms */
+  constructor(timeout: number) {
+    this.#timeout = timeout
+  }
+
+  /**
+   * To be called once, before anything else. Not the constructor, so that nothing is opened for a store that cannot be.
+   * @param database with the schema in place
+   * @param owned whether the connection is the store's own, and so is closed with it
+   */
+  connect(database: SqliteDatabase, owned: boolean): void {
+    const statements = Object.entries(SQL).map(([name, sql]) => {
+      const statement = database.prepare(sql)
+      statement.safeIntegers(false) // a given database may have them on
+      return [name, statement]
+    })
+    this.#database = database
+    this.#owned = owned
+    this.#statements = Object.fromEntries(statements)
+  }
+
+  read(key: string): Awaitable<StoredRecord | undefined> {
+    return this.#run(() => {
+      const row = this.#statements.read.get(key) as Row | undefined
+      return row && { record: recordOf(row), version: row.version }
+    })
+  }
+
+  write(key: string, record: SessionRecord): Awaitable<Version> {
+    const { data, userId = null, createdAt, expiresAt } = record
+    const version = newVersion()
+    return this.#run(() => {
+      this.#statements.write.run(key, data, userId, createdAt, expiresAt, version)
+      return version
+    })
+  }
+
+  replace(key: string, record: SessionRecord, version: Version): Awaitable<Version | 'conflict' | 'missing'> {
+    const { data, userId = null, createdAt, expiresAt } = record
+    const next = newVersion()
+    return this.#run(() => {
+      const { changes } = this.#statements.replace.run(data, userId, createdAt, expiresAt, next, key, version)
+      if (changes > 0) return next
+      // Versions never come again, so what is there now was a conflict a moment ago too, or is a newer session.
+      return this.#statements.exists.get(key) ? 'conflict' : 'missing'
+    })
+  }
+
+  touch(key: string, expiresAt: number, version: Version): Awaitable<boolean> {
+    return this.#run(() => this.#statements.touch.run(expiresAt, key, version).changes > 0)
+  }
+
+  remove(key: string): Awaitable<boolean> {
+    return this.#run(() => this.#statements.remove.run(key).changes > 0)
+  }
+
+  ping(): Awaitable<void> {
+    return this.#run(() => {
+      this.#statements.ping.get()
+    })
+  }
+
+  close(): void {
+    if (this.#owned) this.#database?.close()
+  }
+
+  prune(now: number): Awaitable<{ removed: number; done: boolean }> {
+    return this.#run(() => {
+      const { changes } = this.#statements.prune.run(now, PRUNE_BATCH)
+      return { removed: changes, done: changes < PRUNE_BATCH }
+    })
+  }
+
+  count(now: number): Awaitable<number> {
+    return this.#run(() => (this.#statements.count.get(now) as { count: number }).count)
+  }
+
+  /** By key, in batches: an iterator left open would keep the write-ahead log from being emptied. */
+  async *scan(): AsyncGenerator<{ key: string; record: SessionRecord }, void, undefined> {
+    let last = ''
+    for (;;) {
+      const rows = (await this.#run(() => this.#statements.scan.all(last, SCAN_BATCH))) as Row[]
+      for (const row of rows) yield { key: row.id, record: recordOf(row) }
+      const end = rows.at(-1)
+      if (end === undefined) return
+      last = end.id
+      await nextTurn() // requests first
+    }
+  }
+
+  clear(): Awaitable<void> {
+    return this.#run(() => {
+      this.#statements.clear.run()
+    })
+  }
+
+  #run<T>(work: () => T): Awaitable<T> {
+    try {
+      return this.#try(work)
+    } catch (error) {
+      if (!isBusy(error)) throw error
+      return retryBusy(() => this.#try(work), this.#timeout)
+    }
+  }
+
+  #try<T>(work: () => T): T {
+    // What the application rolls back must not take a saved session with it.
+    if (!this.#owned && this.#database?.inTransaction) throw new TransactionOpen()
+    return work()
+  }
+}
+
+/** The application has left a transaction open on the connection that it gave to the store. */
+class TransactionOpen extends Error {
+  readonly code = 'SQLITE_BUSY'
+
+  constructor() {
+    super('the database given to the session store is inside a transaction of the application')
+  }
+}
+
+function recordOf({ data, user_id, created_at, expires_at }: Row): SessionRecord {
+  const record: SessionRecord = { data, createdAt: created_at, expiresAt: expires_at }
+  if (user_id !== null) record.userId = user_id
+  return record
+}

@@ -1,0 +1,101 @@
+import { inspect } from 'node:util'
+import { SessionStore, type StoreOptions } from '@session-stores/core'
+import { SqliteBackend } from './backend.ts'
+import type { SqliteDatabase } from './database.ts'
+import { openDatabase, prepareSchema } from './schema.ts'
+
+/** The default of core's `timeout`, in ms. */
+const TIMEOUT = 2000
+
+export type SqliteStoreOptions = FileOptions | DatabaseOptions
+
+/** The store opens a connection of its own, and closes it. */
+export interface FileOptions extends StoreOptions {
+  /**
+   * The file with the sessions; made if it is not there, with mode 0600. It must be on a local disk and hold nothing
+   * else. `':memory:'` keeps the sessions in memory.
+   */
+  path: string
+
+  /**
+   * What is safe when the power fails. With either, no acknowledged save or log-out is lost when the process crashes or
+   * is killed, and the file is never damaged. `'NORMAL'`: when the machine itself goes down, the last
+   * moments may be lost, log-outs among them. `'FULL'`: nothing is lost, and every write waits for the disk.
+   * @default 'NORMAL'
+   */
+  synchronous?: 'NORMAL' | 'FULL'
+
+  database?: never
+}
+
+/** The store uses a connection of the application's. */
+export interface DatabaseOptions extends StoreOptions {
+  /**
+   * An open better-sqlite3 database that holds nothing but the sessions. Its settings stay as they are, and it stays open
+   * when the store is closed. Give it a short `timeout`: SQLite waits that long for other processes inside each call,
+   * with the whole server stopped. The store waits by itself, without stopping anything.
+   */
+  database: SqliteDatabase
+
+  path?: never
+  synchronous?: never
+}
+
+/**
+ * Keeps sessions in a SQLite file, for one or many processes on one machine.
+ *
+ * @typeParam Session what the application keeps in a session; `Fastify.Session` for what `request.session` holds
+ */
+// biome-ignore lint/suspicious/noExplicitAny: see SessionStore
+export class SqliteStore<Session extends object = any> extends SessionStore<Session> {
+  /**
+   * Opens the database, and makes the table where there is none.
+   * @throws TypeError that names the wrong option
+   * @throws Error when the file cannot be opened, is not a SQLite database, or holds something else
+   */
+  constructor(options: SqliteStoreOptions) {
+    checkOptions(options)
+    const { path, database, synchronous = 'NORMAL', ...rest } = options
+    const backend = new SqliteBackend(options.timeout ?? TIMEOUT)
+    super(backend, rest)
+    if (database) prepareSchema(database)
+    backend.connect(database ?? openDatabase(path, synchronous), database === undefined)
+  }
+}
+
+function checkOptions(options: SqliteStoreOptions): void {
+  if (typeof options !== 'object' || options === null) throw wrong('options', 'an object', options)
+  const { path, database, synchronous } = options as { path: unknown; database: unknown; synchronous: unknown }
+  if ((path === undefined) === (database === undefined)) {
+    throw new TypeError(
+      `options must have either path or database; got ${path === undefined ? 'neither of them' : 'both'}`,
+    )
+  }
+  if (path !== undefined) checkPath(path)
+  else checkDatabase(database)
+  if (synchronous === undefined) return
+  if (synchronous !== 'NORMAL' && synchronous !== 'FULL') throw wrong('synchronous', "'NORMAL' or 'FULL'", synchronous)
+  if (path === undefined) {
+    throw new TypeError('synchronous must be left out with database: set it there with a pragma')
+  }
+}
+
+function checkPath(path: unknown): void {
+  const wants = "the path of a file, or ':memory:'"
+  if (typeof path !== 'string' || path.trim() === '' || path.includes('\0') || path.trim().startsWith('file:')) {
+    throw wrong('path', wants, path)
+  }
+}
+
+function checkDatabase(database: unknown): void {
+  const { prepare, pragma, exec, open, readonly, inTransaction } = (database ?? {}) as Partial<SqliteDatabase>
+  const isDatabase = [prepare, pragma, exec].every((each) => typeof each === 'function')
+  if (!isDatabase) throw wrong('database', 'an open better-sqlite3 Database', database)
+  if (!open) throw new TypeError('database must be open; got a closed one')
+  if (readonly) throw new TypeError('database must be open for writing; got a readonly one')
+  if (inTransaction) throw new TypeError('database must not be inside a transaction; got one that is')
+}
+
+function wrong(name: string, wants: string, value: unknown): TypeError {
+  return new TypeError(`${name} must be ${wants}; got ${inspect(value, { depth: 0 })}`)
+}
