@@ -38,7 +38,7 @@ export class WriterQueue {
       try {
         await wait(turn)
       } catch (error) {
-        turn.then(() => this.#leave(key))
+        void turn.then(() => this.#leave(key))
         throw error
       }
     }

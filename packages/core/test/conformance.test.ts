@@ -175,7 +175,7 @@ const broken: Array<{ what: string; noticedBy: string[]; make: MakeStore }> = [
   {
     what: 'a backend that always says it removed something',
     noticedBy: ['B12'],
-    make: breaking((backend) => ({ remove: async (key) => (await backend.remove(key), true) })),
+    make: breaking((backend) => ({ remove: async (key) => Boolean([await backend.remove(key)]) })),
   },
   {
     what: 'a backend that prunes a millisecond early',

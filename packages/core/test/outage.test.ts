@@ -1,5 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
-import { buildApp, Browser } from '@session-stores/testing'
+import { Browser, buildApp } from '@session-stores/testing'
 import { afterEach, describe, expect, test } from 'vitest'
 import { type Backend, MemoryStore, SessionStore, type StoreOptions } from '../src/index.ts'
 

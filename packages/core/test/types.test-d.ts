@@ -21,7 +21,7 @@ const id: number | undefined = session?.typeTestUser.id
 // @ts-expect-error the application's type says it is an object
 const wrong: string | undefined = session?.typeTestUser
 // @ts-expect-error a session must be what the application says
-new MemoryStore<Session>().set('id', { typeTestUser: 5 })
+void new MemoryStore<Session>().set('id', { typeTestUser: 5 })
 const returned: void = new MemoryStore<Session>().get('id', (_error, found) => found?.typeTestUser.id.toFixed())
 // @ts-expect-error a wrong option is a compile-time error too
 new MemoryStore({ ttl: '1 day' })

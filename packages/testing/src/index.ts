@@ -1,2 +1,2 @@
-export * from './process.ts'
 export * from './plugin-cases.ts'
+export * from './process.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { channel } from 'node:diagnostics_channel'
+import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import fastifyCookie from '@fastify/cookie'
 import fastifySession, { type FastifySessionOptions, type SessionStore } from '@fastify/session'
