@@ -1,5 +1,7 @@
 // The one file that knows which store it is: everything else sees a SessionStore.
+import { join } from 'node:path'
 import { MemoryStore, type SessionStore, type StoreOptions } from '@session-stores/core'
+import { SqliteStore } from '@session-stores/sqlite'
 import { ConfigError } from './config.ts'
 
 export type { OperationMessage, SessionStore } from '@session-stores/core'
@@ -19,6 +21,9 @@ export interface OpenedStore {
 
 const stores: Record<string, (setup: Setup) => OpenedStore | Promise<OpenedStore>> = {
   memory: ({ options }) => opened(new MemoryStore(options)),
+
+  sqlite: ({ options, dataFolder }) =>
+    opened(new SqliteStore({ path: join(dataFolder, 'sessions.sqlite'), ...options })),
 }
 
 export const storeNames = Object.keys(stores)

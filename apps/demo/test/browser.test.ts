@@ -1,6 +1,6 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -9,9 +9,11 @@ import { type OpenedStore, openStore } from '../src/stores.ts'
 import { Users } from '../src/users.ts'
 import { Gate } from './gate.ts'
 
-const found = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
-  (path) => path && existsSync(path),
+const folders = (process.env.PATH ?? '').split(delimiter)
+const installed = ['chromium', 'chromium-browser', 'google-chrome'].flatMap((name) =>
+  folders.map((folder) => join(folder, name)),
 )
+const found = process.env.CHROMIUM || installed.find((path) => existsSync(path))
 const skipped = process.env.SKIP_CHROMIUM === '1'
 
 describe.skipIf(skipped)(`in a real browser${skipped ? ': SKIPPED, because SKIP_CHROMIUM is 1' : ''}`, () => {
