@@ -2,31 +2,38 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 
-/** Running programs: their process ids, negative for a whole group. */
-const targets = new Set()
+/** The programs that run: their process ids, negative for a whole group. @type {Set<number>} */
+const running = new Set()
+/** The first signal that asked this script to end. @type {{ signal: NodeJS.Signals, at: number } | undefined} */
 let end
 
-/** The exit code for a run that a signal ended, or undefined while none has come. */
+/** The exit code for a run that a signal ended; undefined while none has come. */
 export function ended() {
-  return end && 128 + constants.signals[end.signal]
+  return end && codeOf(end.signal)
 }
 
 /**
- * Runs a program to its end and resolves to its exit code and what it printed. `quiet` keeps its output back and shows
- * it only when the program fails; `interactive` lets it read from the terminal.
+ * Runs a program to its end. `quiet` keeps its output back and shows it only when the program fails; `interactive` lets
+ * it read from the terminal.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ * @param {import('node:child_process').SpawnOptions & { quiet?: boolean, interactive?: boolean }} options
+ * @returns {Promise<{ code: number, stdout: string }>} the exit code and, if `quiet`, what it printed
  */
-export function run(command, args, { quiet = false, interactive = false, ...options } = {}) {
+export function run(command, args, { quiet = false, interactive = false, ...options }) {
   return new Promise((resolve, reject) => {
+    const input = interactive ? 'inherit' : 'ignore'
     const output = quiet ? 'pipe' : 'inherit'
     // In a process group of its own: Ctrl-C in a terminal signals this script's whole group, and npm passes the signal
-    // on besides. The child shall get it once, from here, together with its own children.
-    const detached = !interactive
-    const child = spawn(command, args, {
-      ...options,
-      detached,
-      stdio: [detached ? 'ignore' : 'inherit', output, output],
-    })
-    const target = detached ? -child.pid : child.pid
+    // on besides. The program shall get it once, from here, together with the programs it started.
+    const child = spawn(command, args, { ...options, detached: !interactive, stdio: [input, output, output] })
+    child.on('error', reject)
+    if (child.pid === undefined) return
+    const target = interactive ? child.pid : -child.pid
+    running.add(target)
+    if (end) kill(target, end.signal)
+
     let stdout = ''
     let all = ''
     child.stdout?.on('data', (chunk) => {
@@ -36,26 +43,24 @@ export function run(command, args, { quiet = false, interactive = false, ...opti
     child.stderr?.on('data', (chunk) => {
       all += chunk
     })
-    if (child.pid) targets.add(target)
-    child.on('error', reject)
     child.on('close', (status, signal) => {
-      targets.delete(target)
-      const code = status ?? 128 + constants.signals[signal]
+      running.delete(target)
+      const code = status ?? codeOf(signal)
       if (quiet && code !== 0 && !end) process.stderr.write(all)
       resolve({ code, stdout })
     })
-    if (end) kill(target, end.signal)
   })
 }
 
+/** @param {NodeJS.Signals} signal */
 function endAll(signal) {
-  // Ctrl-C reaches this script twice. Only one that comes later means "at once".
+  // Ctrl-C in a terminal comes here twice, by itself and through npm. Only one that comes later means "at once".
   if (end && Date.now() - end.at < 500) return
-  const last = end ? 'SIGKILL' : signal
+  for (const target of running) kill(target, end ? 'SIGKILL' : signal)
   end ??= { signal, at: Date.now() }
-  for (const target of targets) kill(target, last)
 }
 
+/** @param {number} target @param {NodeJS.Signals} signal */
 function kill(target, signal) {
   try {
     process.kill(target, signal)
@@ -64,7 +69,12 @@ function kill(target, signal) {
   }
 }
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => endAll(signal))
+/** What a shell answers for a program that a signal ended. @param {NodeJS.Signals | null} signal */
+function codeOf(signal) {
+  return 128 + (signal ? constants.signals[signal] : 0)
+}
+
+for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => endAll(signal))
 
 // npm passes signals on, but not when it is killed outright, and a shell between npm and this script may not either.
 if (process.env.npm_lifecycle_event) {

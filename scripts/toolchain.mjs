@@ -16,13 +16,13 @@ function wanted() {
   return nodeWillDo(process.versions.node) ? [`${name}@${version}`] : [`${name}@${version}`, `node@${node}`]
 }
 
-/** vitest and changesets run on the even releases from 22.12 on. */
+/** vitest and changesets run on the even releases from 22.12 on. @param {string} version */
 function nodeWillDo(version) {
-  const [major, minor] = version.split('.').map(Number)
+  const [major = 0, minor = 0] = version.split('.').map(Number)
   return major % 2 === 0 && (major > 22 || (major === 22 && minor >= 12))
 }
 
-/** The environment in which `node`, `pnpm` and the packages' own commands are the right ones. */
+/** The environment in which `node`, `pnpm` and the packages' own commands are the right ones. @returns {Promise<NodeJS.ProcessEnv>} */
 export async function toolchain() {
   const bin = await binaries(wanted())
   return {
@@ -37,26 +37,27 @@ export async function toolchain() {
   }
 }
 
-/** The folder with the commands of these packages. npm takes a second to say which, so the answer is kept. */
+/** The folder with the commands of these packages. npm takes a second to say which, so the answer is kept. @param {string[]} packages */
 async function binaries(packages) {
   const kept = join(cache, 'toolchain.json')
   const key = packages.join(' ')
   const known = existsSync(kept) ? JSON.parse(readFileSync(kept, 'utf8')) : {}
-  const complete = (bin) => packages.every((name) => existsSync(join(bin, name.split('@')[0])))
+  const complete = (/** @type {string} */ bin) =>
+    packages.every((name) => existsSync(join(bin, name.replace(/@.*/, ''))))
   if (known[key] && complete(known[key])) return known[key]
 
   console.error(`Getting ${packages.join(' and ')} through npm`)
   const find = `process.env.PATH.split(path.delimiter).find((bin) => fs.existsSync(path.join(bin, 'pnpm')))`
   const args = ['--yes', ...packages.map((name) => `--package=${name}`), '--', 'node', '-p', find]
   const { code, stdout } = await run('npx', args, { cwd: root, quiet: true })
-  const bin = stdout.trim().split('\n').at(-1)
+  const bin = stdout.trim().split('\n').at(-1) ?? ''
   if (code !== 0 || !complete(bin)) fail(`npm could not bring ${packages.join(' and ')}`, code)
   mkdirSync(cache, { recursive: true })
   writeFileSync(kept, JSON.stringify({ ...known, [key]: bin }))
   return bin
 }
 
-/** Installs what the lockfile says. Takes a fraction of a second when that is there. */
+/** Installs what the lockfile says. Takes a fraction of a second when that is there. @param {NodeJS.ProcessEnv} env */
 export async function install(env) {
   if (!existsSync(join(root, 'node_modules', '.modules.yaml'))) console.error('Installing packages')
   const args = ['install', '--frozen-lockfile', '--config.confirm-modules-purge=false']
@@ -64,7 +65,12 @@ export async function install(env) {
   if (code !== 0) fail('the packages could not be installed', code)
 }
 
-/** Ends the script with the reason, unless it was asked to end. */
+/**
+ * Ends the script with the reason, unless it was asked to end.
+ * @param {string} reason
+ * @param {number} [code]
+ * @returns {never}
+ */
 export function fail(reason, code) {
   if (!ended()) console.error(`\n${process.env.npm_lifecycle_event ?? 'npm'}: ${reason}`)
   process.exit(ended() ?? (code || 1))

@@ -1,0 +1,74 @@
+// npm test: lint, import direction, build, types, all tests.
+// npm test -- redis demo: the tests of these packages only, by folder.
+// npm test -- redis -- -t touch: whatever follows the second -- goes to vitest.
+import { readdirSync, readFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { join } from 'node:path'
+import { ended, run } from './processes.mjs'
+import { leftOut, provide } from './servers.mjs'
+import { fail, install, root, toolchain } from './toolchain.mjs'
+
+const all = packagesWithTests()
+const [chosen, forVitest] = splitAt(process.argv.slice(2), '--')
+for (const folder of chosen) {
+  if (!all.has(folder)) fail(`no package ${folder} has tests; these do: ${[...all.keys()].join(', ')}`)
+}
+const folders = chosen.length > 0 ? chosen : [...all.keys()]
+
+const env = { ...(await toolchain()), TESTED_ON: `Node ${process.versions.node}` }
+await install(env)
+
+const { whole, words } = leftOut(folders, env)
+for (const text of words) console.log(`LEFT OUT  ${text}`)
+if (!(await provide(folders, env))) fail('not all servers are there that the tests need')
+
+/** @type {string[]} */
+const failed = []
+if (chosen.length === 0) {
+  await step('import direction', ['boundaries'])
+  // Only then can the types be checked: packages import each other as they are built
+  await step('lint, build', ['run', 'lint', 'build', '--continue'])
+  await step('types', ['run', 'typecheck'])
+}
+const tested = folders.filter((folder) => !whole.includes(folder))
+if (tested.length > 0) {
+  // Half the processors, for tests start servers besides and measure time
+  const concurrency = Math.max(1, Math.floor(cpus().length / 2))
+  const filters = tested.map((folder) => `--filter=${all.get(folder)}`)
+  const options = ['--continue=dependencies-successful', `--concurrency=${concurrency}`]
+  await step('tests', ['run', 'test', ...options, ...filters, ...(forVitest.length > 0 ? ['--', ...forVitest] : [])])
+}
+
+for (const text of words) console.log(`LEFT OUT  ${text}`)
+if (failed.length > 0) fail(`FAILED: ${failed.join('; ')}`)
+console.log(`\ntest: passed${words.length > 0 ? ', apart from what was left out' : ''}`)
+
+/** @param {string} name @param {string[]} args */
+async function step(name, args) {
+  const { code } = await run('turbo', args, { cwd: root, env })
+  if (ended()) process.exit(ended())
+  if (code !== 0) failed.push(name)
+}
+
+/** Folder name -> package name. */
+function packagesWithTests() {
+  /** @type {Map<string, string>} */
+  const found = new Map()
+  for (const group of ['packages', 'apps']) {
+    for (const folder of readdirSync(join(root, group))) {
+      const { name, scripts } = JSON.parse(readFileSync(join(root, group, folder, 'package.json'), 'utf8'))
+      if (scripts?.test) found.set(folder, name)
+    }
+  }
+  return found
+}
+
+/**
+ * @param {string[]} list
+ * @param {string} separator
+ * @returns {[string[], string[]]}
+ */
+function splitAt(list, separator) {
+  const at = list.indexOf(separator)
+  return at < 0 ? [list, []] : [list.slice(0, at), list.slice(at + 1)]
+}
