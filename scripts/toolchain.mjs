@@ -16,10 +16,10 @@ function wanted() {
   return nodeWillDo(process.versions.node) ? [`${name}@${version}`] : [`${name}@${version}`, `node@${node}`]
 }
 
-/** vitest and changesets run on the even releases from 22.12 on. @param {string} version */
+/** vitest runs on the even releases from 22.12 on; before 22.14 better-sqlite3 crashes Node when it opens a database. @param {string} version */
 function nodeWillDo(version) {
   const [major = 0, minor = 0] = version.split('.').map(Number)
-  return major % 2 === 0 && (major > 22 || (major === 22 && minor >= 12))
+  return major % 2 === 0 && (major > 22 || (major === 22 && minor >= 14))
 }
 
 /** The environment in which `node`, `pnpm` and the packages' own commands are the right ones. @returns {Promise<NodeJS.ProcessEnv>} */
