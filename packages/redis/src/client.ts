@@ -1,0 +1,67 @@
+import { inspect } from 'node:util'
+
+/** What the store uses of a connection to one server: ioredis' `Redis`, 5 or 6. */
+export interface RedisConnection {
+  readonly status: string
+  ping(): Promise<unknown>
+  scan(cursor: string, match: 'MATCH', pattern: string, count: 'COUNT', size: number): Promise<[string, string[]]>
+  call(command: string, ...args: string[]): Promise<unknown>
+  connect(): Promise<unknown>
+  disconnect(reconnect?: boolean): void
+  once(event: 'close', listener: () => void): unknown
+  off(event: 'close', listener: () => void): unknown
+}
+
+interface Commands {
+  readonly status: string
+  get(key: string): Promise<string | null>
+  set(key: string, value: string, px: 'PX', ms: number): Promise<unknown>
+  del(key: string): Promise<unknown>
+  unlink(...keys: string[]): Promise<unknown>
+  eval(script: string, numberOfKeys: number, ...keyAndArgs: string[]): Promise<unknown>
+  evalsha(sha1: string, numberOfKeys: number, ...keyAndArgs: string[]): Promise<unknown>
+}
+
+interface Single extends Commands, RedisConnection {}
+
+/** What the store uses of ioredis' `Cluster`, 5 or 6. */
+export interface RedisCluster extends Commands {
+  nodes(role: 'master'): RedisConnection[]
+  connect(): Promise<unknown>
+  disconnect(reconnect?: boolean): void
+}
+
+/** A client of ioredis 5 or 6: `Redis`, for one server or a Sentinel set, or `Cluster`. Never looked up by its class. */
+export type RedisClient = Single | RedisCluster
+
+/** What a client was made with, as far as it matters here. */
+export interface ClientOptions {
+  keyPrefix?: string
+  scaleReads?: unknown
+  role?: unknown
+}
+
+export function isCluster(client: RedisClient): client is RedisCluster {
+  return (client as { isCluster?: boolean }).isCluster === true
+}
+
+export function optionsOf(client: RedisClient): ClientOptions {
+  return (client as { options?: ClientOptions }).options ?? {}
+}
+
+/** @throws TypeError when it is no ioredis client, or one that may answer with old sessions */
+export function checkClient(client: unknown): asserts client is RedisClient {
+  const has = (client ?? {}) as Record<string, unknown>
+  const verbs = ['get', 'set', 'del', 'unlink', 'eval', 'evalsha', 'scan']
+  if (typeof has.status !== 'string' || !verbs.every((verb) => typeof has[verb] === 'function')) {
+    throw new TypeError(`client must be a Redis or Cluster of ioredis; got ${inspect(client, { depth: -1 })}`)
+  }
+  const { scaleReads, role } = optionsOf(client as RedisClient)
+  if ((scaleReads ?? 'master') !== 'master' || (role ?? 'master') !== 'master') {
+    const option = role === 'slave' ? "role: 'slave'" : 'scaleReads'
+    throw new TypeError(
+      `client must read from masters, but was made with ${option}: ` +
+        'a replica may not have the session yet that the last request saved, or still have one that was destroyed',
+    )
+  }
+}

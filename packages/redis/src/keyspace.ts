@@ -1,0 +1,100 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isCluster, type RedisClient, type RedisCluster, type RedisConnection } from './client.ts'
+
+/** How many keys of a server one SCAN looks at: well under a millisecond of the server's time. */
+const SCAN_COUNT = 1000
+/** How often the client is asked again for the masters of a Cluster that is changing, and how long it rests between, in ms. */
+const LOOKS = 20
+const REST = 250
+
+/** All keys of one store, wherever they are. */
+export class Keyspace {
+  readonly #client: RedisClient
+  readonly #prefix: string
+  readonly #pattern: string
+
+  /** @param prefix all that comes before the session's key, the client's own prefix included */
+  constructor(client: RedisClient, prefix: string) {
+    this.#client = client
+    this.#prefix = prefix
+    // With its exact length, a pattern leaves out what another store keeps under a longer prefix.
+    this.#pattern = prefix.replace(/[\\*?[\]]/g, '\\$&') + '?'.repeat(43)
+  }
+
+  /** The sessions' keys without prefix, in batches. Every key that is there throughout comes at least once. */
+  async *batches(): AsyncGenerator<string[], void, undefined> {
+    if (!isCluster(this.#client)) {
+      yield* this.#batchesOf(this.#client)
+      return
+    }
+    const before = await mastersOf(this.#client)
+    for (const master of before.connections) yield* this.#batchesOf(master)
+    // A key that went from a server not yet scanned to one already scanned was missed: it is found the second time.
+    const after = await mastersOf(this.#client)
+    if (before.settled && after.layout === before.layout) return
+    for (const master of after.connections) yield* this.#batchesOf(master)
+  }
+
+  async *#batchesOf(connection: RedisConnection): AsyncGenerator<string[], void, undefined> {
+    let cursor = '0'
+    do {
+      const [next, names] = await connection.scan(cursor, 'MATCH', this.#pattern, 'COUNT', SCAN_COUNT)
+      cursor = `${next}`
+      const keys = names.map((name) => name.slice(this.#prefix.length)).filter((key) => /^[\w-]{43}$/.test(key))
+      if (keys.length > 0) yield keys
+    } while (cursor !== '0')
+  }
+}
+
+interface Masters {
+  connections: RedisConnection[]
+  /** Who has which slots, as text to compare. */
+  layout: string
+  /** No slot is on its way from one server to another. */
+  settled: boolean
+}
+
+/**
+ * A connection to each master that has slots. What the client takes for the masters may be out of date after a failover,
+ * and scanning those would leave out a part of the sessions without a word: so the servers are asked too.
+ */
+async function mastersOf(cluster: RedisCluster): Promise<Masters> {
+  for (let look = 1; ; look += 1) {
+    const connections = cluster.nodes('master')
+    const views = await Promise.all(connections.map(async (each) => parse(`${await each.call('CLUSTER', 'NODES')}`)))
+    const asked = new Set(views.map(({ own }) => own?.id))
+    const owners = new Set(views.flatMap(({ masters }) => masters.map(({ id }) => id)))
+    if (owners.size > 0 && [...owners].every((id) => asked.has(id))) {
+      const own = views.map((view) => `${view.own?.id} ${view.own?.slots.join(' ')}`).sort()
+      return { connections, layout: own.join('\n'), settled: !own.some((line) => line.includes('[')) }
+    }
+    if (look === LOOKS) throw new Error('not every master of the Cluster can be reached')
+    refreshSlots(cluster)
+    await sleep(REST)
+  }
+}
+
+/** Makes the client ask the Cluster who has which slots. By itself ioredis does so only when a server tells it off. */
+export function refreshSlots(cluster: RedisCluster): void {
+  const { refreshSlotsCache } = cluster as { refreshSlotsCache?: (callback: () => void) => void }
+  refreshSlotsCache?.call(cluster, () => {})
+}
+
+interface ClusterNode {
+  id: string
+  slots: string[]
+}
+
+/** What one server says in answer to CLUSTER NODES: about itself, and which masters have slots. */
+function parse(answer: string): { own: ClusterNode | undefined; masters: ClusterNode[] } {
+  let own: ClusterNode | undefined
+  const masters: ClusterNode[] = []
+  for (const line of answer.split('\n')) {
+    const [id, , flags, , , , , , ...slots] = line.split(' ')
+    if (id === undefined || flags === undefined) continue
+    const node = { id, slots }
+    if (flags.includes('myself')) own = node
+    if (flags.includes('master') && slots.some((slot) => !slot.startsWith('['))) masters.push(node)
+  }
+  return { own, masters }
+}

@@ -1,0 +1,295 @@
+import { execFile } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { dataFolder, freePort, removeFolder, ServerProcess, until } from './process.ts'
+
+const run = promisify(execFile)
+
+/** A Redis server of the tests' own on a free port of loopback, without persistence unless its options say otherwise. */
+export class RedisServer {
+  readonly port: number
+  readonly folder = dataFolder('redis')
+  readonly #options: readonly string[]
+  #process: ServerProcess | undefined
+
+  /** @param options as on the command line of redis-server: `'--maxmemory', '2mb'` */
+  static async start(...options: string[]): Promise<RedisServer> {
+    const server = new RedisServer(await freePort(), options)
+    await server.start()
+    return server
+  }
+
+  private constructor(port: number, options: readonly string[]) {
+    this.port = port
+    this.#options = options
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`
+  }
+
+  get address(): { host: string; port: number } {
+    return { host: '127.0.0.1', port: this.port }
+  }
+
+  /** Starts it, also again after it was stopped, and resolves when it answers; while it loads its data, with an error. */
+  async start(): Promise<void> {
+    const where = ['--bind', '127.0.0.1', '--port', `${this.port}`, '--dir', this.folder]
+    const process = new ServerProcess('redis-server', [
+      ...where,
+      '--save',
+      '',
+      '--protected-mode',
+      'no',
+      ...this.#options,
+    ])
+    this.#process = process
+    await until(`redis-server on port ${this.port}`, async () => {
+      if (!process.alive) throw new Error(process.output)
+      return /PONG|LOADING|NOAUTH|NOPERM/.test(await this.cli('PING'))
+    })
+  }
+
+  /** What redis-cli prints for this command. */
+  async cli(...command: string[]): Promise<string> {
+    const { stdout } = await run('redis-cli', ['-h', '127.0.0.1', '-p', `${this.port}`, ...command])
+    return stdout.trim()
+  }
+
+  /** It keeps its connections and answers nothing. */
+  pause(): void {
+    this.#process?.pause()
+  }
+
+  resume(): void {
+    this.#process?.resume()
+  }
+
+  /** `kill -9`. */
+  async kill(): Promise<void> {
+    await this.#process?.stop('SIGKILL')
+  }
+
+  async stop(): Promise<void> {
+    await this.kill()
+    removeFolder(this.folder)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+}
+
+/** A Cluster of three masters with a replica each. A master that is gone is replaced after about two seconds. */
+export class RedisClusterServers {
+  readonly servers: readonly RedisServer[]
+
+  static async start(): Promise<RedisClusterServers> {
+    const servers = await Promise.all(
+      Array.from({ length: 6 }, async () =>
+        RedisServer.start(
+          ...['--cluster-enabled', 'yes', '--cluster-port', `${await freePort()}`],
+          ...['--cluster-node-timeout', '1000', '--cluster-replica-validity-factor', '0'],
+          ...['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1'],
+        ),
+      ),
+    )
+    const cluster = new RedisClusterServers(servers)
+    await cluster.#join()
+    return cluster
+  }
+
+  private constructor(servers: readonly RedisServer[]) {
+    this.servers = servers
+  }
+
+  /** Where a client begins to look. */
+  get addresses(): Array<{ host: string; port: number }> {
+    return this.servers.map((server) => server.address)
+  }
+
+  /** The servers that are masters and have slots now. */
+  async masters(): Promise<RedisServer[]> {
+    const nodes = await this.#nodes()
+    return nodes.filter(({ isMaster, slots }) => isMaster && slots).map(({ server }) => server)
+  }
+
+  async masterOf(key: string): Promise<RedisServer> {
+    const slot = Number(await this.#first().cli('CLUSTER', 'KEYSLOT', key))
+    const nodes = await this.#nodes()
+    const owner = nodes.find(
+      ({ isMaster, ranges }) => isMaster && ranges.some(([from, to]) => slot >= from && slot <= to),
+    )
+    if (owner === undefined) throw new Error(`nobody has slot ${slot}`)
+    return owner.server
+  }
+
+  /** Moves slots from one master to another, with the keys in them. */
+  async reshard(from: RedisServer, to: RedisServer, slots: number): Promise<void> {
+    const [source, target] = [await from.cli('CLUSTER', 'MYID'), await to.cli('CLUSTER', 'MYID')]
+    const how = ['--cluster-from', source, '--cluster-to', target, '--cluster-slots', `${slots}`, '--cluster-yes']
+    await run('redis-cli', ['--cluster', 'reshard', `127.0.0.1:${from.port}`, ...how], { maxBuffer: 64 * 1024 * 1024 })
+    await this.whole()
+  }
+
+  /** Resolves when all slots are served by three masters, each with a replica that is in step. */
+  async whole(): Promise<void> {
+    await until('the Cluster is whole', async () => {
+      const states = await Promise.all(this.servers.map((server) => server.cli('CLUSTER', 'INFO')))
+      if (!states.every((state) => /cluster_state:ok/.test(state) && /cluster_size:3\b/.test(state))) return false
+      const masters = await this.masters()
+      const replication = await Promise.all(masters.map((server) => server.cli('INFO', 'replication')))
+      return masters.length === 3 && replication.every((info) => /state=online/.test(info))
+    })
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.stop()))
+  }
+
+  async #join(): Promise<void> {
+    const [first, ...others] = this.servers as [RedisServer, ...RedisServer[]]
+    const masters = this.servers.slice(0, 3)
+    const ranges = [
+      [0, 5460],
+      [5461, 10922],
+      [10923, 16383],
+    ] as const
+    await Promise.all(masters.map((server, n) => server.cli('CLUSTER', 'ADDSLOTSRANGE', ...ranges[n as 0].map(String))))
+    await Promise.all(masters.map((server, n) => server.cli('CLUSTER', 'SET-CONFIG-EPOCH', `${n + 1}`)))
+    for (const server of others) await server.cli('CLUSTER', 'MEET', '127.0.0.1', `${first.port}`, await busPort(first))
+    await until('the servers of the Cluster know each other', async () => {
+      const infos = await Promise.all(this.servers.map((server) => server.cli('CLUSTER', 'INFO')))
+      return infos.every((info) => /cluster_known_nodes:6\b/.test(info) && /cluster_size:3\b/.test(info))
+    })
+    for (const [n, replica] of this.servers.slice(3).entries()) {
+      await replica.cli('CLUSTER', 'REPLICATE', await (masters[n] as RedisServer).cli('CLUSTER', 'MYID'))
+    }
+    await this.whole()
+  }
+
+  #first(): RedisServer {
+    return this.servers[0] as RedisServer
+  }
+
+  /** As the first server that answers sees them. */
+  async #nodes() {
+    const lines = (await this.#anyAnswer('CLUSTER', 'NODES')).split('\n')
+    return lines.flatMap((line) => {
+      const [, address = '', flags = '', , , , , , ...slots] = line.split(' ')
+      const server = this.servers.find(({ port }) => address.includes(`:${port}@`))
+      if (server === undefined) return []
+      const ranges = slots
+        .filter((slot) => !slot.startsWith('['))
+        .map((slot) => slot.split('-').map(Number))
+        .map(([from = 0, to = from]) => [from, to] as const)
+      const isMaster = flags.includes('master') && !flags.split(',').includes('fail')
+      return [{ server, isMaster, slots: ranges.length > 0, ranges }]
+    })
+  }
+
+  async #anyAnswer(...command: string[]): Promise<string> {
+    return Promise.any(this.servers.map((server) => server.cli(...command)))
+  }
+}
+
+async function busPort(server: RedisServer): Promise<string> {
+  const nodes = await server.cli('CLUSTER', 'NODES')
+  return /@(\d+)/.exec(nodes)?.[1] ?? ''
+}
+
+/** A master with a replica, watched by three Sentinels. A master that is gone is replaced after some seconds. */
+export class SentinelServers {
+  readonly name = 'sessions'
+  readonly servers: readonly RedisServer[]
+  readonly sentinels: readonly Sentinel[]
+
+  static async start(): Promise<SentinelServers> {
+    const fast = ['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1']
+    const master = await RedisServer.start(...fast)
+    const replica = await RedisServer.start('--replicaof', `127.0.0.1 ${master.port}`, ...fast)
+    await until('the replica is in step', async () => /state=online/.test(await master.cli('INFO', 'replication')))
+    const sentinels = await Promise.all([1, 2, 3].map(() => Sentinel.start('sessions', master)))
+    await until('the Sentinels know each other and the replica', async () => {
+      const views = await Promise.all(sentinels.map((each) => each.cli('INFO', 'sentinel')))
+      return views.every((view) => /slaves=1,sentinels=3/.test(view))
+    })
+    return new SentinelServers([master, replica], sentinels)
+  }
+
+  private constructor(servers: readonly RedisServer[], sentinels: readonly Sentinel[]) {
+    this.servers = servers
+    this.sentinels = sentinels
+  }
+
+  get addresses(): Array<{ host: string; port: number }> {
+    return this.sentinels.map(({ port }) => ({ host: '127.0.0.1', port }))
+  }
+
+  /** The server that the Sentinels take for the master now. */
+  async master(): Promise<RedisServer> {
+    const answer = await (this.sentinels[0] as Sentinel).cli('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', this.name)
+    const found = this.servers.find(({ port }) => answer.split('\n')[1] === `${port}`)
+    if (found === undefined) throw new Error(`the Sentinels name ${answer}`)
+    return found
+  }
+
+  /** Resolves when the other server is the master's replica and in step. */
+  async whole(): Promise<void> {
+    await until('the Sentinel set is whole', async () => {
+      const master = await this.master()
+      const info = await master.cli('INFO', 'replication')
+      return info.includes('role:master') && info.includes('state=online')
+    })
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.sentinels, ...this.servers].map((each) => each.stop()))
+  }
+}
+
+class Sentinel {
+  readonly port: number
+  readonly #folder: string
+  readonly #process: ServerProcess
+
+  static async start(name: string, master: RedisServer): Promise<Sentinel> {
+    const port = await freePort()
+    const folder = dataFolder('sentinel')
+    const file = join(folder, 'sentinel.conf')
+    writeFileSync(
+      file,
+      `bind 127.0.0.1
+port ${port}
+dir ${folder}
+sentinel monitor ${name} 127.0.0.1 ${master.port} 2
+sentinel down-after-milliseconds ${name} 700
+sentinel failover-timeout ${name} 3000
+`,
+    )
+    const process = new ServerProcess('redis-sentinel', [file])
+    const sentinel = new Sentinel(port, folder, process)
+    await until(`redis-sentinel on port ${port}`, async () => {
+      if (!process.alive) throw new Error(process.output)
+      return (await sentinel.cli('PING')) === 'PONG'
+    })
+    return sentinel
+  }
+
+  private constructor(port: number, folder: string, process: ServerProcess) {
+    this.port = port
+    this.#folder = folder
+    this.#process = process
+  }
+
+  async cli(...command: string[]): Promise<string> {
+    const { stdout } = await run('redis-cli', ['-h', '127.0.0.1', '-p', `${this.port}`, ...command])
+    return stdout.trim()
+  }
+
+  async stop(): Promise<void> {
+    await this.#process.stop('SIGKILL')
+    removeFolder(this.#folder)
+  }
+}
