@@ -10,21 +10,25 @@ import {
 import { isBusy, retryBusy } from './busy.ts'
 import type { SqliteDatabase, SqliteStatement } from './database.ts'
 
-/** How many records one statement of pruning deletes: half a millisecond's work. */
+/** How many records one batch of pruning looks at: about half a millisecond's work. */
 const PRUNE_BATCH = 50
 /** How many records a scan reads at once: at most about 3 MB with the default `maxBytes`. */
 const SCAN_BATCH = 50
 
+// For `check_at` see the schema.
 const SQL = {
   read: `
-    SELECT data, user_id, created_at, expires_at, version FROM sessions WHERE id = ?`,
+    SELECT version, user_id, created_at, expires_at, data FROM sessions WHERE id = ?`,
   write: `
-    INSERT INTO sessions (id, data, user_id, created_at, expires_at, version) VALUES (?, ?, ?, ?, ?, ?)
+    INSERT INTO sessions (id, version, user_id, created_at, expires_at, check_at, data) VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET
-      data = excluded.data, user_id = excluded.user_id, created_at = excluded.created_at,
-      expires_at = excluded.expires_at, version = excluded.version`,
+      version = excluded.version, user_id = excluded.user_id, created_at = excluded.created_at,
+      expires_at = excluded.expires_at, check_at = excluded.check_at, data = excluded.data`,
   replace: `
-    UPDATE sessions SET data = ?, user_id = ?, created_at = ?, expires_at = ?, version = ?
+    UPDATE sessions SET version = ?, user_id = ?, created_at = ?, expires_at = ?, data = ?
+    WHERE id = ? AND version = ? AND check_at <= ?`,
+  replaceEarlier: `
+    UPDATE sessions SET version = ?, user_id = ?, created_at = ?, expires_at = ?, data = ?, check_at = ?
     WHERE id = ? AND version = ?`,
   exists: `
     SELECT 1 FROM sessions WHERE id = ?`,
@@ -35,11 +39,20 @@ const SQL = {
   ping: `
     SELECT 1 FROM sessions LIMIT 1`,
   prune: `
-    DELETE FROM sessions WHERE rowid IN (SELECT rowid FROM sessions WHERE expires_at <= ? LIMIT ?)`,
+    DELETE FROM sessions
+    WHERE expires_at <= @now
+      AND rowid IN (SELECT rowid FROM sessions WHERE check_at <= @now ORDER BY check_at LIMIT @batch)`,
+  checkLater: `
+    UPDATE sessions SET check_at = expires_at
+    WHERE expires_at > @now
+      AND rowid IN (SELECT rowid FROM sessions WHERE check_at <= @now ORDER BY check_at LIMIT @batch)`,
+  toCheck: `
+    SELECT 1 FROM sessions WHERE check_at <= @now LIMIT 1`,
   count: `
-    SELECT count(*) AS count FROM sessions WHERE expires_at > ?`,
+    SELECT (SELECT count(*) FROM sessions WHERE check_at > @now)
+      + (SELECT count(*) FROM sessions WHERE check_at <= @now AND expires_at > @now) AS count`,
   scan: `
-    SELECT id, data, user_id, created_at, expires_at FROM sessions WHERE id > ? ORDER BY id LIMIT ?`,
+    SELECT id, user_id, created_at, expires_at, data FROM sessions WHERE id > ? ORDER BY id LIMIT ?`,
   clear: `
     DELETE FROM sessions`,
 }
@@ -96,7 +109,7 @@ export class SqliteBackend implements Backend {
     const { data, userId = null, createdAt, expiresAt } = record
     const version = newVersion()
     return this.#run(() => {
-      this.#statements.write.run(key, data, userId, createdAt, expiresAt, version)
+      this.#statements.write.run(key, version, userId, createdAt, expiresAt, expiresAt, data)
       return version
     })
   }
@@ -104,11 +117,14 @@ export class SqliteBackend implements Backend {
   replace(key: string, record: SessionRecord, version: Version): Awaitable<Version | 'conflict' | 'missing'> {
     const { data, userId = null, createdAt, expiresAt } = record
     const next = newVersion()
+    const { replace, replaceEarlier, exists } = this.#statements
     return this.#run(() => {
-      const { changes } = this.#statements.replace.run(data, userId, createdAt, expiresAt, next, key, version)
-      if (changes > 0) return next
-      // Versions never come again, so what is there now was a conflict a moment ago too, or is a newer session.
-      return this.#statements.exists.get(key) ? 'conflict' : 'missing'
+      const replaced =
+        replace.run(next, userId, createdAt, expiresAt, data, key, version, expiresAt).changes > 0 ||
+        replaceEarlier.run(next, userId, createdAt, expiresAt, data, expiresAt, key, version).changes > 0
+      if (replaced) return next
+      // Whatever is there now has another version, since none comes again.
+      return exists.get(key) ? 'conflict' : 'missing'
     })
   }
 
@@ -131,14 +147,18 @@ export class SqliteBackend implements Backend {
   }
 
   prune(now: number): Awaitable<{ removed: number; done: boolean }> {
+    const { prune, checkLater, toCheck } = this.#statements
+    const due = { now, batch: PRUNE_BATCH }
+    let removed = 0
     return this.#run(() => {
-      const { changes } = this.#statements.prune.run(now, PRUNE_BATCH)
-      return { removed: changes, done: changes < PRUNE_BATCH }
+      removed += prune.run(due).changes
+      checkLater.run(due)
+      return { removed, done: toCheck.get({ now }) === undefined }
     })
   }
 
   count(now: number): Awaitable<number> {
-    return this.#run(() => (this.#statements.count.get(now) as { count: number }).count)
+    return this.#run(() => (this.#statements.count.get({ now }) as { count: number }).count)
   }
 
   /** By key, in batches: an iterator left open would keep the write-ahead log from being emptied. */

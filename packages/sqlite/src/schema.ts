@@ -14,20 +14,27 @@ const WAL_PAGES = 500
 /** What a checkpoint leaves of a write-ahead log that once had to grow, in bytes: many times what it needs day to day. */
 const WAL_SIZE_LIMIT = 16 * 1024 * 1024
 
-/** The steps from each version of the schema to the next. The version is kept in the file's `user_version`. */
+/**
+ * The steps from each version of the schema to the next. The version is kept in the file's `user_version`.
+ *
+ * Pruning needs an index over time, but one on `expires_at` would double the cost of every save and touch, which
+ * nearly always move it. So the index is on `check_at`, a moment at or before `expires_at`, which stays where it is while the
+ * expiry moves on. When it comes, pruning looks at the record, and either deletes it or moves `check_at` to `expires_at`.
+ */
 const MIGRATIONS = [
   `CREATE TABLE sessions (
     id TEXT NOT NULL PRIMARY KEY, -- SHA-256 of the session id, base64url
-    data TEXT NOT NULL,           -- the serialized session
+    version TEXT NOT NULL,        -- new with every write; a touch leaves it
     user_id TEXT,                 -- whose session it is, if known
     created_at INTEGER NOT NULL,  -- ms since the epoch
     expires_at INTEGER NOT NULL,  -- ms since the epoch
-    version TEXT NOT NULL         -- changes with every write, save a mere move of expires_at
+    check_at INTEGER NOT NULL,    -- when to see whether it has expired; never later than expires_at
+    data TEXT NOT NULL            -- the serialized session; last, because it can be long
   ) STRICT;
-  CREATE INDEX sessions_expires_at ON sessions (expires_at);`,
+  CREATE INDEX sessions_check_at ON sessions (check_at);`,
 ]
 const VERSION = MIGRATIONS.length
-const COLUMNS = 'id,data,user_id,created_at,expires_at,version'
+const COLUMNS = 'id,version,user_id,created_at,expires_at,check_at,data'
 
 /**
  * Opens a connection of the store's own to a file that may be new, or that other processes may be opening right now.
@@ -44,7 +51,9 @@ export function openDatabase(path: string, synchronous: 'NORMAL' | 'FULL'): Sqli
     // SQLite answers "busy" here without any wait of its own, whatever its timeout.
     const mode = explained(filename, () => database.pragma('journal_mode = WAL', { simple: true }))
     if (mode !== 'wal' && !inMemory) {
-      throw new Error(`${filename} cannot be used with a write-ahead log (journal_mode stays ${mode}): is it on a network drive?`)
+      throw new Error(
+        `${filename} cannot be used with a write-ahead log (journal_mode stays ${mode}): is it on a network drive?`,
+      )
     }
     database.pragma(`synchronous = ${synchronous}`)
     database.pragma(`wal_autocheckpoint = ${WAL_PAGES}`)

@@ -34,8 +34,7 @@ async function client(key: string): Promise<void> {
       session[key] = (session[key] ?? 0) + 1
       await store.set(id, session)
       report.saves += 1
-      const counts = (report.acknowledged[id] ??= {})
-      counts[key] = session[key]
+      report.acknowledged[id] = { ...report.acknowledged[id], [key]: session[key] }
     } catch (error) {
       report.errors.push(String(error))
     }
