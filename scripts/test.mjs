@@ -6,7 +6,7 @@ import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { ended, run } from './processes.mjs'
 import { leftOut, provide } from './servers.mjs'
-import { fail, install, root, toolchain } from './toolchain.mjs'
+import { fail, home, install, root, toolchain } from './toolchain.mjs'
 
 const all = packagesWithTests()
 const [chosen, forVitest] = splitAt(process.argv.slice(2), '--')
@@ -15,8 +15,14 @@ for (const folder of chosen) {
 }
 const folders = chosen.length > 0 ? chosen : [...all.keys()]
 
-const env = { ...(await toolchain()), TESTED_ON: `Node ${process.versions.node}` }
-await install(env)
+const tools = await toolchain()
+await install(tools)
+const { stdout: node } = await run('node', ['--version'], { env: tools, quiet: true })
+const env = {
+  ...tools,
+  TESTED_ON: node.trim(), // the results that turbo keeps hold for one Node
+  XDG_CONFIG_HOME: join(home, 'config'), // a browser writes there; pnpm had to read the user's own
+}
 
 const { whole, words } = leftOut(folders, env)
 for (const text of words) console.log(`LEFT OUT  ${text}`)

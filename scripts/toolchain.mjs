@@ -7,6 +7,8 @@ import { ended, run } from './processes.mjs'
 
 export const root = fileURLToPath(new URL('..', import.meta.url))
 const cache = join(root, '.cache')
+/** Stands in for the home folder. */
+export const home = join(cache, 'home')
 
 /** What is needed and not there: the names of npm packages. */
 function wanted() {
@@ -16,28 +18,37 @@ function wanted() {
   return nodeWillDo(process.versions.node) ? [`${name}@${version}`] : [`${name}@${version}`, `node@${node}`]
 }
 
-/** vitest runs on the even releases from 22.12 on; before 22.14 better-sqlite3 crashes Node when it opens a database. @param {string} version */
+/**
+ * vitest runs on even releases only, and better-sqlite3 crashes those before 22.14 when it opens a database.
+ * @param {string} version
+ */
 function nodeWillDo(version) {
   const [major = 0, minor = 0] = version.split('.').map(Number)
   return major % 2 === 0 && (major > 22 || (major === 22 && minor >= 14))
 }
 
-/** The environment in which `node`, `pnpm` and the packages' own commands are the right ones. @returns {Promise<NodeJS.ProcessEnv>} */
+/**
+ * The environment in which `node`, `pnpm` and the packages' own commands are the right ones.
+ * @returns {Promise<NodeJS.ProcessEnv>}
+ */
 export async function toolchain() {
   const bin = await binaries(wanted())
   return {
     ...process.env,
     PATH: [bin, join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter),
-    // Where pnpm, turbo and whatever the tests start would write in the home folder
-    XDG_CACHE_HOME: join(cache, 'home', 'cache'),
-    XDG_DATA_HOME: join(cache, 'home', 'data'),
-    XDG_STATE_HOME: join(cache, 'home', 'state'),
-    TURBO_CONFIG_DIR_PATH: join(cache, 'home', 'turbo'),
+    // What pnpm and turbo would write in the home folder
+    XDG_CACHE_HOME: join(home, 'cache'),
+    XDG_DATA_HOME: join(home, 'data'),
+    XDG_STATE_HOME: join(home, 'state'),
+    TURBO_CONFIG_DIR_PATH: join(home, 'turbo'),
     TURBO_TELEMETRY_DISABLED: '1',
   }
 }
 
-/** The folder with the commands of these packages. npm takes a second to say which, so the answer is kept. @param {string[]} packages */
+/**
+ * The folder with the commands of these packages. npm takes a second to say which, so the answer is kept.
+ * @param {string[]} packages
+ */
 async function binaries(packages) {
   const kept = join(cache, 'toolchain.json')
   const key = packages.join(' ')
@@ -57,11 +68,16 @@ async function binaries(packages) {
   return bin
 }
 
-/** Installs what the lockfile says. Takes a fraction of a second when that is there. @param {NodeJS.ProcessEnv} env */
+/**
+ * Installs what the lockfile says. Takes a fraction of a second when that is there.
+ * @param {NodeJS.ProcessEnv} env
+ */
 export async function install(env) {
   if (!existsSync(join(root, 'node_modules', '.modules.yaml'))) console.error('Installing packages')
+  const temporary = join(cache, 'tmp') // where pnpm leaves its locks behind
+  mkdirSync(temporary, { recursive: true })
   const args = ['install', '--frozen-lockfile', '--config.confirm-modules-purge=false']
-  const { code } = await run('pnpm', args, { cwd: root, env, quiet: true })
+  const { code } = await run('pnpm', args, { cwd: root, env: { ...env, TMPDIR: temporary }, quiet: true })
   if (code !== 0) fail('the packages could not be installed', code)
 }
 
