@@ -19,11 +19,20 @@ export interface OpenedStore {
   close(): Promise<void>
 }
 
+// A driver is loaded only where its store is used.
 const stores: Record<string, (setup: Setup) => OpenedStore | Promise<OpenedStore>> = {
   memory: ({ options }) => opened(new MemoryStore(options)),
 
   sqlite: ({ options, dataFolder }) =>
     opened(new SqliteStore({ path: join(dataFolder, 'sessions.sqlite'), ...options })),
+
+  redis: async ({ options, env }) => {
+    const url = setting(env, 'REDIS_URL', 'redis://127.0.0.1:6379')
+    const [{ Redis }, { RedisStore }] = await Promise.all([import('ioredis'), import('@session-stores/redis')])
+    const client = new Redis(url)
+    client.on('error', ignore)
+    return opened(new RedisStore({ client, ...options }), () => client.disconnect())
+  },
 }
 
 export const storeNames = Object.keys(stores)
@@ -34,6 +43,15 @@ export async function openStore(name: string, setup: Setup): Promise<OpenedStore
   if (!open) throw new ConfigError(`STORE must be one of ${storeNames.join(', ')}; got ${JSON.stringify(name)}`)
   return open(setup)
 }
+
+function setting(env: NodeJS.ProcessEnv, name: string, example: string): string {
+  const value = env[name]
+  if (!value) throw new ConfigError(`${name} must say where the server is, as in ${example}`)
+  return value
+}
+
+/** A driver tells of a lost connection twice: here, and by the request that failed and is logged. The latter will do. */
+function ignore(): void {}
 
 function opened(store: SessionStore, closeClient?: () => unknown): OpenedStore {
   return {

@@ -2,12 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
+import { Gate } from '@session-stores/testing'
+import { RedisServer } from '@session-stores/testing/redis'
 import type { FastifyInstance } from 'fastify'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type AppOptions, buildApp } from '../src/app.ts'
 import { type OpenedStore, openStore } from '../src/stores.ts'
 import { Users } from '../src/users.ts'
-import { Gate } from './gate.ts'
 import { Visitor } from './visitor.ts'
 
 const MINUTE = 60_000
@@ -19,14 +20,29 @@ interface StoreCase {
   name: string
   /** Whether sessions outlive the process. */
   lasting: boolean
-  /** Starts the server the store needs, and answers the settings that lead there. */
-  env?: () => Promise<NodeJS.ProcessEnv>
+  /** Starts the server the store needs. */
+  serve?: () => Promise<Served>
 }
 
+interface Served extends AsyncDisposable {
+  /** The settings that lead there. */
+  env: NodeJS.ProcessEnv
+}
+
+const memory: StoreCase = { name: 'memory', lasting: false }
 const stores: StoreCase[] = [
-  { name: 'memory', lasting: false },
+  memory,
   { name: 'sqlite', lasting: true },
-]
+  { name: 'redis', lasting: true, serve: () => serve(RedisServer.start(), ({ url }) => ({ REDIS_URL: url })) },
+].filter(({ name }) => process.env[`SKIP_${name.toUpperCase()}`] !== '1')
+
+async function serve<Server extends AsyncDisposable>(
+  starting: Promise<Server>,
+  env: (server: Server) => NodeJS.ProcessEnv,
+): Promise<Served> {
+  const server = await starting
+  return { env: env(server), [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() }
+}
 
 interface Demo {
   app: FastifyInstance
@@ -34,6 +50,7 @@ interface Demo {
   close(): Promise<void>
 }
 
+let served: Served | undefined
 let folder: string
 let running: Demo[]
 /** How far the store's clock is ahead, in ms. */
@@ -55,7 +72,7 @@ async function start(store: StoreCase, options: Partial<AppOptions> = {}): Promi
   const sessions = await openStore(store.name, {
     options: { absoluteTimeout: ABSOLUTE, now: () => Date.now() + ahead },
     dataFolder: folder,
-    env: (await store.env?.()) ?? {},
+    env: served?.env ?? {},
   })
   const users = new Users(join(folder, 'users.sqlite'))
   const app = buildApp(sessions.store, {
@@ -90,6 +107,15 @@ const ways: Record<string, (demo: Demo) => Promise<Visitor>> = {
 }
 
 describe.each(stores)('with the $name store', (store) => {
+  beforeAll(async () => {
+    served = await store.serve?.()
+  })
+
+  afterAll(async () => {
+    await served?.[Symbol.asyncDispose]()
+    served = undefined
+  })
+
   test.each(Object.keys(ways))('sign up, profile, log out, log in, by %s', async (way) => {
     const demo = await start(store)
     const ada = await (ways[way] as (demo: Demo) => Promise<Visitor>)(demo)
@@ -137,14 +163,14 @@ describe.each(stores)('with the $name store', (store) => {
 
   test('a log-out holds against a slow request that saves the session after it', async () => {
     const gate = new Gate()
-    const { app } = await start(store, { pause: gate.pause })
+    const { app } = await start(store, { pause: () => gate.pass() })
     const ada = Visitor.inside(app)
     await ada.signUp('ada', PASSWORD)
     const thief = ada.copy()
 
     const slow = ada.copy()
     const saving = slow.submit('/profile', '/note', { note: 'late', slow: '1' })
-    await gate.reached
+    await gate.entered(1)
     await ada.logOut()
     gate.open()
     expect((await saving).status).toBe(303)
@@ -154,12 +180,12 @@ describe.each(stores)('with the $name store', (store) => {
 
   test('two requests at once that change different things both keep theirs', async () => {
     const gate = new Gate()
-    const { app } = await start(store, { pause: gate.pause })
+    const { app } = await start(store, { pause: () => gate.pass() })
     const ada = Visitor.inside(app)
     await ada.signUp('ada', PASSWORD)
 
     const saving = ada.copy().submit('/profile', '/note', { note: 'written slowly', slow: '1' })
-    await gate.reached
+    await gate.entered(1)
     await ada.submit('/profile', '/colour', { colour: 'plum' })
     gate.open()
     await saving
@@ -211,11 +237,11 @@ describe.each(stores)('with the $name store', (store) => {
 
   test('a store that fails answers 503 with a page, while loading and while saving', async () => {
     const gate = new Gate()
-    const { app, sessions } = await start(store, { pause: gate.pause })
+    const { app, sessions } = await start(store, { pause: () => gate.pass() })
     const ada = Visitor.inside(app)
     await ada.signUp('ada', PASSWORD)
     const saving = ada.submit('/profile', '/note', { note: 'x', slow: '1' })
-    await gate.reached
+    await gate.entered(1)
     await sessions.close() // from here on each operation fails with a 503 of the store's
     gate.open()
 
@@ -231,8 +257,6 @@ describe.each(stores)('with the $name store', (store) => {
 })
 
 describe('with any store', () => {
-  const memory = stores[0] as StoreCase
-
   test('a wrong password and an unknown name get the same answer, and keep nobody out', async () => {
     const { app } = await start(memory)
     const ada = Visitor.inside(app)

@@ -1,19 +1,17 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
+import { Gate } from '@session-stores/testing'
+import { findProgram } from '@session-stores/testing/unprivileged'
 import type { FastifyInstance } from 'fastify'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { buildApp } from '../src/app.ts'
 import { type OpenedStore, openStore } from '../src/stores.ts'
 import { Users } from '../src/users.ts'
-import { Gate } from './gate.ts'
 
-const folders = (process.env.PATH ?? '').split(delimiter)
-const installed = ['chromium', 'chromium-browser', 'google-chrome'].flatMap((name) =>
-  folders.map((folder) => join(folder, name)),
-)
-const found = process.env.CHROMIUM || installed.find((path) => existsSync(path))
+const names = ['chromium', 'chromium-browser', 'google-chrome']
+const found = process.env.CHROMIUM || names.map((name) => findProgram(name, [])).find(Boolean)
 const skipped = process.env.SKIP_CHROMIUM === '1'
 if (skipped) console.warn('The demo was not tried in a browser: SKIP_CHROMIUM is 1')
 
@@ -54,7 +52,7 @@ describe.skipIf(skipped)('in a real browser', () => {
       idleTimeout: 15 * 60_000,
       absoluteTimeout: 8 * 3_600_000,
       trustProxy: false,
-      pause: gate.pause,
+      pause: () => gate.pass(),
     })
     origin = await app.listen({ host: '127.0.0.1', port: 0 })
     complaints = []
@@ -132,7 +130,7 @@ describe.skipIf(skipped)('in a real browser', () => {
     await slow.getByLabel(/Take/).check()
     const saved = slow.waitForResponse((answer) => answer.url().endsWith('/note'))
     await slow.getByRole('button', { name: 'Save note' }).click({ noWaitAfter: true })
-    await gate.reached
+    await gate.entered(1)
     await other.getByLabel('plum').check()
     await other.getByRole('button', { name: 'Save colour' }).click()
     await expect.poll(() => other.locator('#fields').textContent()).toContain('plum')
