@@ -60,7 +60,7 @@ async function step(name, args) {
 function packagesWithTests() {
   /** @type {Map<string, string>} */
   const found = new Map()
-  for (const group of ['packages', 'apps']) {
+  for (const group of ['packages', 'apps', 'examples']) {
     for (const folder of readdirSync(join(root, group))) {
       const { name, scripts } = JSON.parse(readFileSync(join(root, group, folder, 'package.json'), 'utf8'))
       if (scripts?.test) found.set(folder, name)
