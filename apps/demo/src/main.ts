@@ -52,10 +52,13 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
       setTimeout(() => process.exit(1), 10_000).unref() // should a client never let go
-      close().catch((error) => {
-        console.error(error)
-        process.exit(1)
-      })
+      close().then(
+        () => process.exit(0), // at once, also when a driver still waits for a server that is gone
+        (error) => {
+          console.error(error)
+          process.exit(1)
+        },
+      )
     })
   }
   // Fastify answers an address in numbers; its port is right also where PORT is 0
