@@ -46,7 +46,7 @@ export class SessionStore<Session extends object = any> {
   readonly #codec: Codec
   readonly #saver: Saver
   readonly #pruner: Pruner
-  /** When a save of this session object ran out of time. */
+  /** When a save of this session object failed after a wait. */
   readonly #failedSaves = new WeakMap<object, number>()
   #pruning: Promise<number> | undefined
   #closing: Promise<void> | undefined
@@ -202,15 +202,17 @@ export class SessionStore<Session extends object = any> {
     if (typeof session !== 'object' || session === null) throw new TypeError('the session must be an object')
     // The plugin saves a second time while it sends the error of the first: a request waits for one deadline, not two.
     const { timeout } = this.#settings
+    const begun = performance.now()
     const failedAt = this.#failedSaves.get(session)
-    const repeated = failedAt !== undefined && performance.now() - failedAt < timeout
+    const repeated = failedAt !== undefined && begun - failedAt < timeout
     const deadline = this.#guard.deadline(repeated ? Math.min(REPEATED_SAVE_TIMEOUT, timeout) : timeout)
     try {
       const outcome = await this.#saver.save(key, session, deadline, touchOnly)
       this.#failedSaves.delete(session)
       return { outcome, value: undefined }
     } catch (error) {
-      if (performance.now() >= deadline) this.#failedSaves.set(session, performance.now())
+      // Not "at the deadline": a timer may fire a moment before it.
+      if (performance.now() - begun > REPEATED_SAVE_TIMEOUT) this.#failedSaves.set(session, performance.now())
       throw error
     }
   }
