@@ -1,0 +1,200 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Cancellable, cancelQuery } from './cancel.ts'
+import { sqlState, withoutData } from './errors.ts'
+import type { Statement } from './statements.ts'
+
+/** What the store uses of a `Pool` of `pg`. */
+export interface PostgresPool {
+  connect(): Promise<PostgresClient>
+  listenerCount?(event: 'error'): number
+}
+
+/** What the store uses of a client that such a pool lends. */
+export interface PostgresClient extends Cancellable {
+  query(query: PostgresQuery): Promise<PostgresResult>
+  release(destroy?: boolean): void
+  getTransactionStatus?(): string | null
+  on(event: 'error', listener: () => void): unknown
+  removeListener(event: 'error', listener: () => void): unknown
+}
+
+export interface PostgresQuery {
+  text: string
+  values?: unknown[]
+  name?: string
+  rowMode: 'array'
+  types: { getTypeParser(): (value: unknown) => string }
+}
+
+export interface PostgresResult {
+  rows: (string | null)[][]
+  rowCount: number | null
+}
+
+/** How long after core's own deadline a statement is stopped, in ms: core is to see that the server did not answer. */
+const GRACE = 20
+/** How long it may take to tell the server, in ms; then the connection is just closed. */
+const CANCEL_WITHIN = 500
+/** How often a statement is sent again that met another transaction, where the database isolates them strictly. */
+const MAX_COLLISIONS = 20
+
+/** SQLSTATEs of a statement that lost against another one, and will do better a moment later. */
+const COLLISIONS = ['40001', '40P01']
+/** … of a connection without the prepared statement that was made on it: there is a pooler in between after all. */
+const UNPREPARED = ['26000', '42P05']
+/** … of a connection that is of no more use: about to end, led to a server that takes no writes, left in a transaction. */
+const SPOILT = [...UNPREPARED, '57P01', '57P02', '57P03', '57P05', '25006', '25P02', '0A000']
+
+/** Every column as text, whatever parsers the application has set for its own queries. */
+const asText = { getTypeParser: () => String }
+
+/**
+ * Runs statements on the application's pool. Each ends by a deadline of its own, and every connection goes back to the
+ * pool: healthy, or closed.
+ */
+export class Connections {
+  readonly #pool: PostgresPool
+  readonly #timeout: number
+  /** Whether statements may be prepared; undefined: on connections that lead straight to the server. */
+  #prepare: boolean | undefined
+  readonly #straight = new WeakMap<PostgresClient, boolean>()
+  #used = false
+
+  /** @param timeout how long a statement may take, in ms */
+  constructor(pool: PostgresPool, timeout: number, prepare: boolean | undefined) {
+    this.#pool = pool
+    this.#timeout = timeout
+    this.#prepare = prepare
+  }
+
+  /** Runs one statement; a second time where that may help, so it must be one that can be repeated. */
+  async run(statement: Statement, values: unknown[] = [], timeout = this.#timeout): Promise<PostgresResult> {
+    const deadline = performance.now() + timeout + GRACE
+    for (let attempt = 1; ; attempt += 1) {
+      let lent = false
+      try {
+        return await this.#lend(deadline, async (client) => {
+          lent = true
+          const prepare = this.#prepare ?? this.#straight.get(client) ?? (await this.#isStraight(client))
+          return client.query(queryOf(statement.text, values, prepare ? statement.name : undefined))
+        })
+      } catch (error) {
+        const state = sqlState(error) ?? ''
+        if (UNPREPARED.includes(state)) this.#prepare = false
+        const collided = COLLISIONS.includes(state)
+        const again = collided ? attempt < MAX_COLLISIONS : lent && attempt === 1 && isSpoilt(error)
+        if (!again || performance.now() >= deadline) throw withoutData(error)
+        if (collided) await sleep(Math.random() * Math.min(2 ** attempt, 64))
+      }
+    }
+  }
+
+  /** Runs statements as one transaction. */
+  async transaction(work: (run: Run) => Promise<void>, timeout: number): Promise<void> {
+    const deadline = performance.now() + timeout
+    try {
+      await this.#lend(deadline, async (client) => {
+        const run: Run = (text, values) => client.query(queryOf(text, values))
+        await run('begin')
+        try {
+          await work(run)
+          await run('commit')
+        } catch (error) {
+          await run('rollback').catch(() => {}) // a lost connection takes its transaction along
+          throw error
+        }
+      })
+    } catch (error) {
+      throw withoutData(error)
+    }
+  }
+
+  /** Lends a connection. When time is up, what it does is stopped on the server, and it is closed. */
+  async #lend<T>(deadline: number, work: (client: PostgresClient) => Promise<T>): Promise<T> {
+    const client = await this.#checkOut(deadline)
+    // Unheard, a lost connection would end the process. The query under way is told as well.
+    client.on('error', ignore)
+    const giveBack = (destroy: boolean) => {
+      client.release(destroy)
+      client.removeListener('error', ignore)
+    }
+    try {
+      const value = await byDeadline(deadline, work(client))
+      giveBack(false)
+      return value
+    } catch (error) {
+      if (error instanceof TimedOut) {
+        // Else a query that waits for a lock would hold its place on the server long after we left. Not given back
+        // before that is done: the request may be slow, and must not hit the next query on this connection.
+        void cancelQuery(client, CANCEL_WITHIN).then(() => giveBack(true))
+      } else {
+        giveBack(isSpoilt(error))
+      }
+      throw error
+    }
+  }
+
+  async #checkOut(deadline: number): Promise<PostgresClient> {
+    if (!this.#used) this.#beforeFirstUse()
+    for (;;) {
+      const waiting = this.#pool.connect()
+      try {
+        const client = await byDeadline(deadline, waiting)
+        const status = client.getTransactionStatus?.()
+        if (status === undefined || status === null || status === 'I') return client
+        client.release(true) // left in a transaction by its last user: what we wrote would never be committed
+      } catch (error) {
+        if (error instanceof TimedOut) void waiting.then((late) => late.release(), ignore)
+        throw error
+      }
+    }
+  }
+
+  #beforeFirstUse(): void {
+    this.#used = true
+    if (this.#pool.listenerCount?.('error') !== 0) return
+    process.emitWarning(
+      "the pool of the PostgresStore has no 'error' listener: when the server ends an idle connection, this process ends " +
+        "too. Add pool.on('error', (error) => …) where the pool is made.",
+      { code: 'SESSION_STORE_POOL_ERROR_LISTENER' },
+    )
+  }
+
+  /**
+   * Whether the server at the other end is Postgres itself: then the connection's number is its process. A pooler like
+   * PgBouncer makes up a number, and may hand each transaction to another connection, where a statement that was prepared on
+   * the last one is not known.
+   */
+  async #isStraight(client: PostgresClient): Promise<boolean> {
+    const { rows } = await client.query(queryOf('select pg_backend_pid()'))
+    const straight = rows[0]?.[0] === String(client.processID)
+    this.#straight.set(client, straight)
+    return straight
+  }
+}
+
+export type Run = (text: string, values?: unknown[]) => Promise<PostgresResult>
+
+class TimedOut extends Error {}
+
+function ignore(): void {}
+
+function byDeadline<T>(deadline: number, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const expire = () => reject(new TimedOut('no answer in time'))
+    // After a stall of the event loop the timer comes first, though the answer may be in the socket: let it in.
+    const timer = setTimeout(() => setImmediate(expire), deadline - performance.now())
+    promise.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}
+
+/** Whether the connection is of no more use. An error that is not the server's is one of the connection. */
+function isSpoilt(error: unknown): boolean {
+  const state = sqlState(error)
+  if (state === undefined) return !(error instanceof TimedOut)
+  return state.startsWith('08') || SPOILT.includes(state)
+}
+
+function queryOf(text: string, values: unknown[] = [], name?: string): PostgresQuery {
+  return { text, values, ...(name !== undefined && { name }), rowMode: 'array', types: asText }
+}

@@ -1,0 +1,47 @@
+import { SessionStore } from '@session-stores/core'
+import { abilitiesOf, casesFor } from '@session-stores/core/conformance'
+import { pluginCases } from '@session-stores/testing'
+import { checkAgainstModel } from '@session-stores/testing/model'
+import type pg from 'pg'
+import { describe, expect, test } from 'vitest'
+import { makeStore, useBouncer, usePool, useServer, withNewestPostgres, withPgBouncer, withPostgres } from './setup.ts'
+
+withPostgres('the Postgres of this machine', () => {
+  const server = useServer()
+  keepsTheContract(usePool(() => server().url()))
+})
+
+withNewestPostgres('the newest Postgres', () => {
+  const server = useServer({ from: 'npm' })
+  keepsTheContract(usePool(() => server().url()))
+})
+
+withPgBouncer('PgBouncer in transaction mode', () => {
+  const server = useServer()
+  const bouncer = useBouncer(server)
+  keepsTheContract(usePool(() => bouncer().url()))
+})
+
+function keepsTheContract(pool: () => pg.Pool): void {
+  const abilities = ['ping', 'prune', 'count', 'scan', 'clear'] as const
+  const make = (options = {}) => makeStore({ pool: pool(), ...options })
+
+  describe('PostgresStore keeps the contract', () => {
+    test('it can do all that is optional', async () => {
+      expect(abilitiesOf(await make())).toEqual(abilities)
+    })
+
+    for (const each of casesFor(abilities)) test(`${each.rule} ${each.name}`, () => each.run(make))
+
+    test('over random requests in two processes it does what the model does', async () => {
+      await checkAgainstModel(async (options) => {
+        const store = await make(options)
+        return [store, new SessionStore(store.backend, options)]
+      }, 50)
+    })
+  })
+
+  describe('PostgresStore behind @fastify/session', () => {
+    for (const each of pluginCases) test(each.name, () => each.run(make))
+  })
+}

@@ -1,0 +1,90 @@
+import { PgBouncer, type PgBouncerOptions } from '@session-stores/testing/pgbouncer'
+import { type PostgresOptions, PostgresServer, packagedPostgres } from '@session-stores/testing/postgres'
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, describe, onTestFinished } from 'vitest'
+import { PostgresStore, type PostgresStoreOptions } from '../src/index.ts'
+
+export const withPostgres = describe.skipIf(process.env.SKIP_POSTGRES === '1')
+export const withPgBouncer = describe.skipIf(process.env.SKIP_POSTGRES === '1' || process.env.SKIP_PGBOUNCER === '1')
+/** npm has the newest Postgres for the usual machines only. */
+export const withNewestPostgres = describe.skipIf(process.env.SKIP_POSTGRES === '1' || !packagedPostgres())
+
+/** One server for the tests of a `describe`. */
+export function useServer(options: PostgresOptions = {}): () => PostgresServer {
+  let server: PostgresServer | undefined
+  beforeAll(async () => {
+    server = await PostgresServer.start(options)
+  })
+  afterAll(() => server?.dispose())
+  return () => {
+    if (!server) throw new Error('called outside a test')
+    return server
+  }
+}
+
+/** A PgBouncer in front of it. */
+export function useBouncer(server: () => PostgresServer, options: PgBouncerOptions = {}): () => PgBouncer {
+  let bouncer: PgBouncer | undefined
+  beforeAll(async () => {
+    bouncer = await PgBouncer.start(server(), options)
+  })
+  afterAll(() => bouncer?.dispose())
+  return () => {
+    if (!bouncer) throw new Error('called outside a test')
+    return bouncer
+  }
+}
+
+/** One pool for the tests of a `describe`. */
+export function usePool(url: () => string, options: pg.PoolConfig = {}): () => pg.Pool {
+  let pool: pg.Pool | undefined
+  beforeAll(() => {
+    pool = makePool(url(), options)
+  })
+  // Every test gives back what it borrowed.
+  afterEach(() => expectAllBack(pool))
+  afterAll(() => pool?.end())
+  return () => {
+    if (!pool) throw new Error('called outside a test')
+    return pool
+  }
+}
+
+/** As an application makes one. */
+export function makePool(url: string, options: pg.PoolConfig = {}): pg.Pool {
+  const pool = new pg.Pool({ connectionString: url, ...options })
+  pool.on('error', () => {})
+  return pool
+}
+
+/** A pool for one test, which ends with it, after everything was given back. */
+export function testPool(url: string, options: pg.PoolConfig = {}): pg.Pool {
+  const pool = makePool(url, options)
+  onTestFinished(async () => {
+    expectAllBack(pool)
+    await pool.end()
+  })
+  return pool
+}
+
+function expectAllBack(pool: pg.Pool | undefined): void {
+  const { totalCount = 0, idleCount = 0, waitingCount = 0 } = pool ?? {}
+  if (totalCount === idleCount && waitingCount === 0) return
+  throw new Error(`the pool has ${totalCount} connections, ${idleCount} idle, and ${waitingCount} wait for one`)
+}
+
+let tables = 0
+
+/** A name that no table has had. */
+export function freshTable(): string {
+  tables += 1
+  return `sessions_${tables}`
+}
+
+/** A store on a table of its own, which is there. Closed when the test ends. */
+export async function makeStore(options: PostgresStoreOptions): Promise<PostgresStore> {
+  const store = new PostgresStore({ table: freshTable(), pruneInterval: false, ...options })
+  await store.migrate()
+  onTestFinished(() => store.close())
+  return store
+}
