@@ -7,7 +7,7 @@ import {
   type StoredRecord,
   type Version,
 } from '@session-stores/core'
-import { isBusy, retryBusy } from './busy.ts'
+import { Patience } from './busy.ts'
 import type { SqliteDatabase, SqliteStatement } from './database.ts'
 
 /** How many records one batch of pruning looks at: about half a millisecond's work. */
@@ -72,14 +72,16 @@ interface Row {
  */
 export class SqliteBackend implements Backend {
   readonly name = 'sqlite'
-  readonly #timeout: number
+  readonly #reads: Patience
+  readonly #writes: Patience
   #database: SqliteDatabase | undefined
   #owned = false
   #statements!: Record<keyof typeof SQL, SqliteStatement>
 
   /** @param timeout how long a verb waits for other processes, in ms */
   constructor(timeout: number) {
-    this.#timeout = timeout
+    this.#reads = new Patience(timeout)
+    this.#writes = new Patience(timeout)
   }
 
   /**
@@ -99,7 +101,7 @@ export class SqliteBackend implements Backend {
   }
 
   read(key: string): Awaitable<StoredRecord | undefined> {
-    return this.#run(() => {
+    return this.#ask(() => {
       const row = this.#statements.read.get(key) as Row | undefined
       return row && { record: recordOf(row), version: row.version }
     })
@@ -108,7 +110,7 @@ export class SqliteBackend implements Backend {
   write(key: string, record: SessionRecord): Awaitable<Version> {
     const { data, userId = null, createdAt, expiresAt } = record
     const version = newVersion()
-    return this.#run(() => {
+    return this.#change(() => {
       this.#statements.write.run(key, version, userId, createdAt, expiresAt, expiresAt, data)
       return version
     })
@@ -118,7 +120,7 @@ export class SqliteBackend implements Backend {
     const { data, userId = null, createdAt, expiresAt } = record
     const next = newVersion()
     const { replace, replaceEarlier, exists } = this.#statements
-    return this.#run(() => {
+    return this.#change(() => {
       const replaced =
         replace.run(next, userId, createdAt, expiresAt, data, key, version, expiresAt).changes > 0 ||
         replaceEarlier.run(next, userId, createdAt, expiresAt, data, expiresAt, key, version).changes > 0
@@ -129,15 +131,15 @@ export class SqliteBackend implements Backend {
   }
 
   touch(key: string, expiresAt: number, version: Version): Awaitable<boolean> {
-    return this.#run(() => this.#statements.touch.run(expiresAt, key, version).changes > 0)
+    return this.#change(() => this.#statements.touch.run(expiresAt, key, version).changes > 0)
   }
 
   remove(key: string): Awaitable<boolean> {
-    return this.#run(() => this.#statements.remove.run(key).changes > 0)
+    return this.#change(() => this.#statements.remove.run(key).changes > 0)
   }
 
   ping(): Awaitable<void> {
-    return this.#run(() => {
+    return this.#ask(() => {
       this.#statements.ping.get()
     })
   }
@@ -150,7 +152,7 @@ export class SqliteBackend implements Backend {
     const { prune, checkLater, toCheck } = this.#statements
     const due = { now, batch: PRUNE_BATCH }
     let removed = 0
-    return this.#run(() => {
+    return this.#change(() => {
       removed += prune.run(due).changes
       checkLater.run(due)
       return { removed, done: toCheck.get({ now }) === undefined }
@@ -158,14 +160,14 @@ export class SqliteBackend implements Backend {
   }
 
   count(now: number): Awaitable<number> {
-    return this.#run(() => (this.#statements.count.get({ now }) as { count: number }).count)
+    return this.#ask(() => (this.#statements.count.get({ now }) as { count: number }).count)
   }
 
   /** By key, in batches: an iterator left open would keep the write-ahead log from being emptied. */
   async *scan(): AsyncGenerator<{ key: string; record: SessionRecord }, void, undefined> {
     let last = ''
     for (;;) {
-      const rows = (await this.#run(() => this.#statements.scan.all(last, SCAN_BATCH))) as Row[]
+      const rows = (await this.#ask(() => this.#statements.scan.all(last, SCAN_BATCH))) as Row[]
       for (const row of rows) yield { key: row.id, record: recordOf(row) }
       const end = rows.at(-1)
       if (end === undefined) return
@@ -175,24 +177,25 @@ export class SqliteBackend implements Backend {
   }
 
   clear(): Awaitable<void> {
-    return this.#run(() => {
+    return this.#change(() => {
       this.#statements.clear.run()
     })
   }
 
-  #run<T>(work: () => T): Awaitable<T> {
-    try {
-      return this.#try(work)
-    } catch (error) {
-      if (!isBusy(error)) throw error
-      return retryBusy(() => this.#try(work), this.#timeout)
-    }
+  #ask<T>(work: () => T): Awaitable<T> {
+    return this.#reads.run(this.#owned ? work : this.#outsideTransactions(work))
   }
 
-  #try<T>(work: () => T): T {
-    // What the application rolls back must not take a saved session with it.
-    if (!this.#owned && this.#database?.inTransaction) throw new TransactionOpen()
-    return work()
+  #change<T>(work: () => T): Awaitable<T> {
+    return this.#writes.run(this.#owned ? work : this.#outsideTransactions(work))
+  }
+
+  /** What the application rolls back must not take a saved session with it, and what it reads must not be old. */
+  #outsideTransactions<T>(work: () => T): () => T {
+    return () => {
+      if (this.#database?.inTransaction) throw new TransactionOpen()
+      return work()
+    }
   }
 }
 

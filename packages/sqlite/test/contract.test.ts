@@ -1,4 +1,4 @@
-import { type StoreOptions } from '@session-stores/core'
+import type { StoreOptions } from '@session-stores/core'
 import { abilitiesOf, casesFor } from '@session-stores/core/conformance'
 import { pluginCases } from '@session-stores/testing'
 import { checkAgainstModel } from '@session-stores/testing/model'

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { dataFolder, removeFolder } from '@session-stores/testing'
 import { SqliteStore } from '../src/index.ts'
+import { Worker } from './worker.ts'
 
 export interface HammerReport {
   /** By session, then by client: the count that it was last told is stored. */
@@ -21,12 +20,11 @@ export async function hammer(processes: number, ms: number): Promise<HammerRepor
     const file = join(folder, 'sessions.sqlite')
     const store = new SqliteStore({ path: file })
     for (let n = 0; n < 4; n += 1) await store.set(`session-${n}`, {})
-    const worker = join(import.meta.dirname, 'hammer-worker.ts')
-    const runs = Array.from({ length: processes }, async (_, n) => {
-      const { stdout } = await promisify(execFile)(process.execPath, [worker, file, `process${n}`, `${ms}`])
-      return JSON.parse(stdout) as HammerReport
+    const workers = Array.from({ length: processes }, (_, n) => {
+      return new Worker('hammer-worker.ts', file, `process${n}`, `${ms}`)
     })
-    const reports = await Promise.all(runs)
+    const outputs = await Promise.all(workers.map((worker) => worker.output()))
+    const reports = outputs.map((lines): HammerReport => JSON.parse(lines.join('')))
     for (const { errors } of reports) assert.deepEqual(errors, [])
     for (let n = 0; n < 4; n += 1) {
       const { '~loaded': _, ...stored } = await store.get(`session-${n}`)

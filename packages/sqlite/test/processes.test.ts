@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { inspect, isDeepStrictEqual } from 'node:util'
+import { Browser, buildApp } from '@session-stores/testing'
+import Database from 'better-sqlite3'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { SqliteStore } from '../src/index.ts'
+import { contentsAfter, ids, type Step, stepAfter } from './crash.ts'
+import { newFiles } from './folder.ts'
+import { hammer } from './hammer.ts'
+import { Worker } from './worker.ts'
+
+const newFile = newFiles('sqlite-processes')
+
+test('two processes that change the same sessions lose nothing and see no error', async () => {
+  const reports = await hammer(2, 3000)
+  for (const { saves } of reports) expect(saves).toBeGreaterThan(100)
+})
+
+test('ten processes open a new file at once', async () => {
+  const workers = Array.from({ length: 10 }, () => startWorker('open-worker.ts'))
+  for (const worker of workers) await worker.expect('ready')
+  for (let round = 0; round < 5; round += 1) {
+    const path = newFile()
+    for (const worker of workers) worker.send(path)
+    for (const worker of workers) await worker.expect('done')
+    const store = new SqliteStore({ path })
+    expect(await store.count()).toBe(10)
+    await store.close()
+  }
+})
+
+test('a process killed in the middle of its writes leaves every acknowledged session, whole', async () => {
+  const path = newFile()
+  const steps: Step[] = []
+  for (let round = 0; round < 6; round += 1) {
+    const worker = startWorker('crash-worker.ts', path, JSON.stringify(steps.at(-1) ?? { does: 'save', n: 0 }))
+    const first = await worker.next()
+    await sleep(Math.random() * 300) // whenever it is, everything must hold
+    await worker.kill()
+    for (const line of [first, ...(await worker.rest())]) steps.push(JSON.parse(line as string))
+
+    const database = new Database(path)
+    expect(database.pragma('integrity_check', { simple: true })).toBe('ok')
+    database.close()
+    const found = await contentsOf(path)
+    // It may have died after it had done a step, and before it could say so.
+    const oneMore = stepAfter(steps.at(-1) as Step)
+    if (isDeepStrictEqual(found, contentsAfter([...steps, oneMore]))) steps.push(oneMore)
+    else assert.deepEqual(found, contentsAfter(steps))
+  }
+  expect(steps.length).toBeGreaterThan(100)
+})
+
+describe('while another process holds the write lock', () => {
+  test('reads go on, and a save waits until it is free', async () => {
+    const { browsers, lock, unlock } = await lockable(20_000)
+    const [ada, bob] = browsers
+    await lock()
+    let answered = false
+    const saved = ada.post('/set/theme/dark').finally(() => {
+      answered = true
+    })
+    for (let n = 0; n < 100; n += 1) expect(await bob.get('/me')).toEqual({ user: 'bob' })
+    expect(answered).toBe(false)
+    await unlock()
+    await saved
+    expect(await ada.get('/me')).toEqual({ user: 'ada', theme: 'dark' })
+  })
+
+  test('a save that waits too long answers 503 in time, the event loop stays free, and afterwards all is well', async () => {
+    const timeout = 1000
+    const { browsers, lock, unlock } = await lockable(timeout)
+    await lock()
+    const delay = monitorEventLoopDelay({ resolution: 1 })
+    delay.enable()
+    const begun = performance.now()
+    const responses = await Promise.all(
+      browsers.flatMap((browser) => Array.from({ length: 10 }, () => browser.request('POST', '/set/theme/dark'))),
+    )
+    const took = performance.now() - begun
+    delay.disable()
+    for (const response of responses) {
+      expect(response.status).toBe(503)
+      expect(await response.json()).toMatchObject({ code: 'SESSION_STORE_UNAVAILABLE' })
+    }
+    expect(took).toBeGreaterThan(timeout - 50)
+    expect(took).toBeLessThan(timeout + 800)
+    expect(delay.max / 1e6).toBeLessThan(timeout / 2)
+    await sleep(100) // a last try may end just after its caller was refused
+    await unlock()
+    const [ada] = browsers
+    expect(await ada.get('/me')).toEqual({ user: 'ada' })
+    await ada.post('/set/theme/light')
+    expect(await ada.get('/me')).toEqual({ user: 'ada', theme: 'light' })
+  })
+
+  test('what failed was given up for good, and its error tells why and nothing else', async () => {
+    const path = newFile()
+    const store = new SqliteStore({ path, timeout: 500 })
+    await store.set('secret id', { secret: 'content' })
+    const { lock, unlock } = await locker(path)
+    await lock()
+    const error = await store.destroy('secret id').catch((reason: unknown) => reason)
+    expect(error).toMatchObject({ statusCode: 503, cause: { code: 'SQLITE_BUSY' } })
+    expect(inspect(error, { depth: 5, showHidden: true })).not.toMatch(/secret|content/)
+    await unlock()
+    await sleep(100)
+    expect(await store.get('secret id')).toMatchObject({ secret: 'content' })
+    await store.close()
+  })
+})
+
+/** An application on a file, two users logged in to it, and a process that can lock the file. */
+async function lockable(timeout: number) {
+  const path = newFile()
+  const app = buildApp(new SqliteStore({ path, timeout }))
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  onTestFinished(() => app.close())
+  const browsers: [Browser, Browser] = [new Browser(app), new Browser(app)]
+  await browsers[0].post('/login/ada')
+  await browsers[1].post('/login/bob')
+  return { browsers, ...(await locker(path)) }
+}
+
+async function locker(path: string) {
+  const worker = startWorker('lock-worker.ts', path)
+  await worker.expect('ready')
+  const tell = async (order: string) => {
+    worker.send(order)
+    await worker.expect(`${order}ed`)
+  }
+  return { lock: () => tell('lock'), unlock: () => tell('unlock') }
+}
+
+async function contentsOf(path: string) {
+  const store = new SqliteStore({ path })
+  const found = await Promise.all(ids.map((id) => store.get(id)))
+  await store.close()
+  return found.map((session) => session && { n: session.n, text: session.text })
+}
+
+function startWorker(script: string, ...args: string[]): Worker {
+  const worker = new Worker(script, ...args)
+  onTestFinished(() => worker.kill())
+  return worker
+}
