@@ -1,1 +1,2 @@
-export {}
+export type { MemjsClient } from './memjs.ts'
+export { MemcachedStore, type MemcachedStoreOptions } from './store.ts'

@@ -1,0 +1,179 @@
+import { channel } from 'node:diagnostics_channel'
+import { Connection } from './connection.ts'
+import type { MemjsClient, MemjsServer } from './memjs.ts'
+import {
+  type Command,
+  encodeCommand,
+  fromMemjs,
+  type MemjsResponse,
+  Opcode,
+  type Response,
+  Status,
+} from './protocol.ts'
+
+/** How long a request waits for a server that is thought to be down to prove the opposite, in ms. */
+const PATIENCE = 30
+/** What Memcached takes when it was not told otherwise (`-I`), and when it does not say. */
+const DEFAULT_ITEM_BYTES = 1024 * 1024
+/** memjs' attempts at a request: it would repeat one blindly, and then log to the console. */
+const ONE_ATTEMPT = 1
+
+/** What memjs would print: each failed request, with the server's address. Never a key or a value. */
+const log = channel('session-stores:memcached:log')
+
+/**
+ * One Memcached server. Each request ends by its deadline; and while the server is down or does not answer, requests fail
+ * fast, so that only its own sessions suffer. The first request after its return goes through.
+ */
+export class Server {
+  readonly name: string
+  readonly #memjs: MemjsServer
+  readonly #connection: Connection
+  /** The application's client, narrowed to this server. */
+  readonly #client: MemjsClient
+  #down = false
+  #probe: Promise<boolean> | undefined
+  #itemBytes: { connection: number; bytes: number } | undefined
+
+  constructor(client: MemjsClient, memjs: MemjsServer) {
+    this.name = `${memjs.host}:${memjs.port}`
+    this.#memjs = memjs
+    this.#connection = Connection.of(memjs)
+    const logger = { log: (message: unknown) => log.publish({ message }) }
+    this.#client = Object.create(client, {
+      options: { value: { ...client.options, failover: false, logger } },
+      server: { value: () => memjs },
+    })
+  }
+
+  /**
+   * Sends the commands as one request, and answers the responses in their order: for each `getQuietly` that found
+   * nothing, undefined. The last command must be one that is always answered.
+   *
+   * When the connection breaks, they are sent once more over a new one: every command given here can stand that.
+   * @param deadline on the clock of `performance.now()`
+   */
+  async send(commands: readonly Command[], deadline: number): Promise<Array<Response | undefined>> {
+    if (this.#down) await this.#return(deadline)
+    try {
+      return await this.#exchange(commands, deadline)
+    } catch (error) {
+      if (!this.#down || error instanceof TimedOut) throw error
+      await this.#return(deadline, error)
+      return this.#exchange(commands, deadline)
+    }
+  }
+
+  /** Resolves when the server answers. */
+  async ping(deadline: number): Promise<void> {
+    await this.#exchange([{ opcode: Opcode.noop }], deadline)
+  }
+
+  /** The server's limit for one item, all told: its value, its key and what the server itself needs. */
+  async itemBytes(deadline: number): Promise<number> {
+    if (this.#itemBytes?.connection !== this.#connection.count) {
+      const bytes = await this.#askItemBytes(deadline)
+      this.#itemBytes = { connection: this.#connection.count, bytes }
+    }
+    return this.#itemBytes.bytes
+  }
+
+  async #askItemBytes(deadline: number): Promise<number> {
+    const noop = { opcode: Opcode.noop }
+    const settings = new Map<string, string>()
+    const onStat = ({ status, key, value }: Response) => {
+      if (status === Status.ok) settings.set(key.toString(), value.toString())
+    }
+    await this.#exchange([{ opcode: Opcode.stat, key: 'settings' }, noop], deadline, onStat)
+    const bytes = Number(settings.get('item_size_max'))
+    return bytes > 0 ? bytes : DEFAULT_ITEM_BYTES
+  }
+
+  /** Resolves when a server that was down answers again. @throws the reason why it is thought to be down */
+  async #return(deadline: number, reason: unknown = new Error(`${this.name} does not answer`)): Promise<void> {
+    this.#probe ??= this.#startProbe(deadline)
+    let timer: NodeJS.Timeout | undefined
+    const impatience = new Promise<false>((resolve) => {
+      timer = setTimeout(() => setImmediate(resolve, false), Math.min(PATIENCE, remaining(deadline)))
+    })
+    const up = await Promise.race([this.#probe, impatience])
+    clearTimeout(timer)
+    if (!up) throw reason
+  }
+
+  /** Resolves to whether the server answered; never rejects. */
+  #startProbe(deadline: number): Promise<boolean> {
+    return this.ping(deadline).then(
+      () => {
+        this.#probe = undefined
+        return true
+      },
+      () => {
+        this.#probe = undefined
+        return false
+      },
+    )
+  }
+
+  /**
+   * One request over memjs. It takes no more than one answer for each, so those to all commands but the last go to
+   * callbacks of our own; they come before the last one's.
+   * @param onQuiet takes the answers to all commands but the last; without it they are those answered
+   */
+  #exchange(
+    commands: readonly Command[],
+    deadline: number,
+    onQuiet?: (response: Response) => void,
+  ): Promise<Array<Response | undefined>> {
+    return new Promise((resolve, reject) => {
+      if (remaining(deadline) === 0) throw new TimedOut(`no time left to ask ${this.name}`)
+      const answers: Array<Response | undefined> = commands.map(() => undefined)
+      const opaques = commands.map(() => this.#connection.nextOpaque())
+      const request = Buffer.concat(commands.map((command, n) => encodeCommand(command, opaques[n] as number)))
+      const last = commands.length - 1
+
+      for (let n = 0; n < last; n += 1) {
+        const take = (response: MemjsResponse) => {
+          const answer = fromMemjs(response)
+          answers[n] = answer
+          onQuiet?.(answer)
+        }
+        this.#memjs.onResponse(opaques[n] as number, Object.assign(take, { quiet: true }))
+      }
+
+      let settled = false
+      const forget = () => {
+        settled = true
+        clearTimeout(timer)
+        for (let n = 0; n < last; n += 1) delete this.#memjs.responseCallbacks[opaques[n] as number]
+      }
+      const expire = () => {
+        if (!settled) this.#connection.fail(new TimedOut(`${this.name} did not answer in time`))
+      }
+      // After a stall of the event loop the timer comes first, though the answer may be waiting in the socket: let it in.
+      const timer = setTimeout(() => setImmediate(expire), remaining(deadline))
+
+      const callback = (error: Error | null, response: MemjsResponse) => {
+        if (settled) return
+        forget()
+        if (error) {
+          this.#down = true
+          reject(error)
+          return
+        }
+        this.#down = false
+        answers[last] = fromMemjs(response)
+        resolve(answers)
+      }
+      this.#client.perform('', request, opaques[last] as number, callback, ONE_ATTEMPT)
+    })
+  }
+}
+
+/** The server had its time: no use in sending the request again. */
+class TimedOut extends Error {}
+
+/** In ms, never negative: Node warns of that. */
+function remaining(deadline: number): number {
+  return Math.max(0, deadline - performance.now())
+}

@@ -1,0 +1,65 @@
+import { inspect } from 'node:util'
+import { SessionStore, type StoreOptions } from '@session-stores/core'
+import { MemcachedBackend } from './backend.ts'
+import { checkClient, type MemjsClient, type MemjsServer } from './memjs.ts'
+import { ringOf } from './ring.ts'
+import { Server } from './server.ts'
+
+const DEFAULT_TIMEOUT = 2000
+/** The longest prefix that leaves room for the rest of a key of 250 bytes, and then some. */
+const MAX_PREFIX = 128
+
+export interface MemcachedStoreOptions extends StoreOptions {
+  /** A memjs client, from `Client.create()`, with one server or several. The store never closes it. */
+  client: MemjsClient
+
+  /**
+   * What the keys of this store begin with, so that several stores and other data can share the servers. Printable ASCII
+   * without spaces, up to 128 characters.
+   * @default 'sess:'
+   */
+  prefix?: string
+}
+
+/**
+ * Keeps sessions in Memcached, over memjs. Memcached is a cache: it may drop any session to make room, and drops all when
+ * it restarts. It cannot count or list sessions: `count()` and `scan()` fail with `SESSION_UNSUPPORTED`.
+ *
+ * With several servers, each session lives on one of them, chosen by consistent hashing. A server that is down fails the
+ * requests for its own sessions and no others.
+ *
+ * @typeParam Session what the application keeps in a session; `Fastify.Session` for what `request.session` holds
+ */
+// biome-ignore lint/suspicious/noExplicitAny: as in core's SessionStore
+export class MemcachedStore<Session extends object = any> extends SessionStore<Session> {
+  /** @throws TypeError that names the wrong option */
+  constructor(options: MemcachedStoreOptions) {
+    if (typeof options !== 'object' || options === null) {
+      throw new TypeError(`options must be an object with a memjs client; got ${inspect(options)}`)
+    }
+    const { client, prefix = 'sess:', ...rest } = options
+    checkClient(client)
+    if (typeof prefix !== 'string' || !/^[!-~]*$/.test(prefix) || prefix.length > MAX_PREFIX) {
+      throw new TypeError(
+        `prefix must be printable ASCII without spaces, at most ${MAX_PREFIX} characters; got ${inspect(prefix)}`,
+      )
+    }
+    const servers = client.servers.map((server) => new Server(client, server as MemjsServer))
+    const backend = new MemcachedBackend({
+      servers,
+      place: placeOf(client, servers),
+      prefix,
+      // Less than the store's own deadline, so that one dead server never looks to it like all of them.
+      timeout: (rest.timeout ?? DEFAULT_TIMEOUT) / 2,
+      now: rest.now ?? Date.now,
+    })
+    super(backend, rest)
+  }
+}
+
+/** An application that chooses the server itself, by a `getServer` of its own, is taken at its word. */
+function placeOf(client: MemjsClient, servers: readonly Server[]): (key: string) => number {
+  const own = Object.hasOwn(client, 'getServer') && (client as { getServer?: unknown }).getServer
+  if (typeof own === 'function') return (key) => Number(own.call(client, key))
+  return ringOf(servers.map(({ name }) => name))
+}

@@ -1,0 +1,102 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { freePort, ServerProcess, until } from './process.ts'
+
+/** A memcached of the tests' own on a free port of loopback. */
+export class MemcachedServer {
+  readonly port: number
+  readonly #options: readonly string[]
+  readonly #env: NodeJS.ProcessEnv
+  #process: ServerProcess | undefined
+
+  /** @param options as on its command line: `'-m', '64'` */
+  static async start(...options: string[]): Promise<MemcachedServer> {
+    const server = new MemcachedServer(await freePort(), options)
+    await server.start()
+    return server
+  }
+
+  constructor(port: number, options: readonly string[], env: NodeJS.ProcessEnv = process.env) {
+    this.port = port
+    this.#options = options
+    this.#env = env
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`
+  }
+
+  /** Starts it, also again after it was stopped: then it is empty. Resolves when it takes connections. */
+  async start(): Promise<void> {
+    const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : []
+    const where = ['-l', '127.0.0.1', '-p', `${this.port}`, '-U', '0', '-t', '2']
+    const server = new ServerProcess('memcached', [...where, ...user, ...this.#options], { env: this.#env })
+    this.#process = server
+    await until(`memcached on port ${this.port}`, async () => {
+      if (!server.alive) throw new Error(server.output)
+      const socket = connect(this.port, '127.0.0.1')
+      await once(socket, 'connect')
+      socket.destroy()
+      return true
+    })
+  }
+
+  /**
+   * What it answers to a line of its text protocol, which shares nothing with the client under test: the lines up to the
+   * one that ends the answer.
+   */
+  async ask(line: string): Promise<string> {
+    const socket = connect(this.port, '127.0.0.1')
+    try {
+      socket.setEncoding('latin1')
+      socket.write(`${line}\r\n`)
+      let answer = ''
+      for await (const chunk of socket) {
+        answer += chunk
+        if (/(^|\n)(END|OK|HD.*|EN|VA.*\r\n.*|ERROR|NF|STORED|DELETED|\w+_ERROR .*)\r\n$/s.test(answer)) break
+      }
+      return answer
+    } finally {
+      socket.destroy()
+    }
+  }
+
+  /** One number of its `stats`. */
+  async stat(name: string): Promise<number> {
+    const found = new RegExp(`STAT ${name} (\\d+)`).exec(await this.ask('stats'))
+    return Number(found?.[1])
+  }
+
+  /** The keys it holds, as far as its crawler has seen them. */
+  async keys(): Promise<string[]> {
+    const dump = await this.ask('lru_crawler metadump all')
+    return [...dump.matchAll(/^key=(\S+)/gm)].map(([, key = '']) => decodeURIComponent(key))
+  }
+
+  /** In how many seconds it collects this key; -1 for never. */
+  async secondsLeft(key: string): Promise<number> {
+    return Number(/^HD t(-?\d+)/.exec(await this.ask(`mg ${key} t`))?.[1])
+  }
+
+  /** It keeps its connections and answers nothing. */
+  pause(): void {
+    this.#process?.pause()
+  }
+
+  resume(): void {
+    this.#process?.resume()
+  }
+
+  /** `kill -9`; without a restart, for good. */
+  async kill(): Promise<void> {
+    await this.#process?.stop('SIGKILL')
+  }
+
+  async stop(): Promise<void> {
+    await this.#process?.stop()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill()
+  }
+}
