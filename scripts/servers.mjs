@@ -7,42 +7,53 @@ import { run } from './processes.mjs'
 /**
  * @typedef {object} Program
  * @property {string[]} names what it may be called
- * @property {string} tests the folder of the package whose tests start it
- * @property {string} skip the environment variable that, set to 1, leaves those tests out
- * @property {string} [some] which of them; without it, all
+ * @property {string[]} tests the folders of the packages whose tests start it
+ * @property {string} skip the environment variable that, set to 1, leaves out the tests that need it
+ * @property {string} [whole] the package of which that leaves nothing
  * @property {string} apt the package that brings it in Debian and Ubuntu
  * @property {string} brew the same in Homebrew
  * @property {() => string[]} [folders] where it may be besides PATH
  * @property {string} [variable] the environment variable that may name it
  */
 
+const redis = { tests: ['redis', 'demo'], skip: 'SKIP_REDIS', whole: 'redis', brew: 'redis' }
+
 /** @type {Program[]} */
 const programs = [
-  { names: ['redis-server'], tests: 'redis', skip: 'SKIP_REDIS', apt: 'redis-server', brew: 'redis' },
-  { names: ['redis-sentinel'], tests: 'redis', skip: 'SKIP_REDIS', apt: 'redis-sentinel', brew: 'redis' },
-  { names: ['memcached'], tests: 'memcached', skip: 'SKIP_MEMCACHED', apt: 'memcached', brew: 'memcached' },
+  { ...redis, names: ['redis-server'], apt: 'redis-server' },
+  { ...redis, names: ['redis-sentinel'], apt: 'redis-sentinel', tests: ['redis'] },
+  {
+    names: ['memcached'],
+    tests: ['memcached'],
+    skip: 'SKIP_MEMCACHED',
+    whole: 'memcached',
+    apt: 'memcached',
+    brew: 'memcached',
+  },
   {
     names: ['postgres'],
-    tests: 'postgres',
+    tests: ['postgres'],
     skip: 'SKIP_POSTGRES',
+    whole: 'postgres',
     apt: 'postgresql',
-    brew: 'postgresql',
-    folders: () => subfolders('/usr/lib/postgresql').map((version) => join(version, 'bin')),
+    brew: 'postgresql@18',
+    folders: () => [
+      ...subfolders('/usr/lib/postgresql').map((version) => join(version, 'bin')),
+      ...['/opt/homebrew/opt', '/usr/local/opt'].flatMap(subfolders).map((formula) => join(formula, 'bin')),
+    ],
   },
   {
     names: ['pgbouncer'],
-    tests: 'postgres',
+    tests: ['postgres'],
     skip: 'SKIP_PGBOUNCER',
-    some: 'the tests through PgBouncer',
     apt: 'pgbouncer',
     brew: 'pgbouncer',
     folders: () => ['/usr/sbin'],
   },
   {
     names: ['chromium', 'chromium-browser', 'google-chrome'],
-    tests: 'demo',
+    tests: ['demo'],
     skip: 'SKIP_CHROMIUM',
-    some: 'the tests in a browser',
     apt: 'chromium',
     brew: 'chromium',
     variable: 'CHROMIUM',
@@ -50,18 +61,17 @@ const programs = [
 ]
 
 /**
- * What the skip variables leave out: `whole` packages by their folder, and all of it in words.
+ * What the skip variables leave out: `whole` packages by their folder, and everything in `words`.
  *
  * @param {string[]} packages
  * @param {NodeJS.ProcessEnv} env
  */
 export function leftOut(packages, env) {
-  const out = programs.filter(({ tests, skip }) => packages.includes(tests) && env[skip] === '1')
-  const whole = out.filter(({ some }) => !some).map(({ tests }) => tests)
-  const words = out
-    .filter(({ tests, some }) => !some || !whole.includes(tests))
-    .map(({ tests, skip, some }) => `${tests}: ${some ?? 'all tests'} (${skip}=1)`)
-  return { whole: [...new Set(whole)], words: [...new Set(words)] }
+  const out = programs.filter((program) => concerns(program, packages) && env[program.skip] === '1')
+  return {
+    whole: out.flatMap(({ whole }) => whole ?? []),
+    words: out.map(({ names, skip }) => `the tests that need ${names[0]} (${skip}=1)`),
+  }
 }
 
 /**
@@ -71,15 +81,20 @@ export function leftOut(packages, env) {
  * @param {NodeJS.ProcessEnv} env
  */
 export async function provide(packages, env) {
-  const needed = programs.filter(({ tests, skip }) => packages.includes(tests) && env[skip] !== '1')
+  const needed = programs.filter((program) => concerns(program, packages) && env[program.skip] !== '1')
   const missing = () => needed.filter((program) => !isThere(program, env))
   if (missing().length > 0 && process.getuid?.() === 0 && onPath('apt-get', env)) await installByApt(missing(), env)
 
-  for (const { names, skip, tests, some, apt, brew } of missing()) {
+  for (const { names, skip, apt, brew } of missing()) {
     const how = onPath('apt-get', env) ? `sudo apt-get install ${apt}` : `brew install ${brew}, or the like`
-    console.error(`${names[0]} is missing: ${how}; or ${skip}=1 to leave out ${some ?? `the ${tests} tests`}`)
+    console.error(`${names[0]} is missing: ${how}; or ${skip}=1 to leave out the tests that need it`)
   }
   return missing().length === 0
+}
+
+/** @param {Program} program @param {string[]} packages */
+function concerns({ tests }, packages) {
+  return tests.some((folder) => packages.includes(folder))
 }
 
 /** @param {Program[]} missing @param {NodeJS.ProcessEnv} env */
