@@ -1,7 +1,7 @@
 // npm test: lint, import direction, build, types, all tests.
 // npm test -- redis demo: the tests of these packages only, by folder.
 // npm test -- redis -- -t touch: whatever follows the second -- goes to vitest.
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { ended, run } from './processes.mjs'
@@ -62,7 +62,9 @@ function packagesWithTests() {
   const found = new Map()
   for (const group of ['packages', 'apps', 'examples']) {
     for (const folder of readdirSync(join(root, group))) {
-      const { name, scripts } = JSON.parse(readFileSync(join(root, group, folder, 'package.json'), 'utf8'))
+      const manifest = join(root, group, folder, 'package.json')
+      if (!existsSync(manifest)) continue // another branch left its node_modules
+      const { name, scripts } = JSON.parse(readFileSync(manifest, 'utf8'))
       if (scripts?.test) found.set(folder, name)
     }
   }
