@@ -4,19 +4,19 @@ import { pluginCases } from '@session-stores/testing'
 import { checkAgainstModel } from '@session-stores/testing/model'
 import type pg from 'pg'
 import { describe, expect, test } from 'vitest'
-import { makeStore, useBouncer, usePool, useServer, withNewestPostgres, withPgBouncer, withPostgres } from './setup.ts'
+import { makeStore, noNewestPostgres, noPgBouncer, noPostgres, useBouncer, usePool, useServer } from './setup.ts'
 
-withPostgres('the Postgres of this machine', () => {
+describe.skipIf(noPostgres)('the Postgres of this machine', () => {
   const server = useServer()
   keepsTheContract(usePool(() => server().url()))
 })
 
-withNewestPostgres('the newest Postgres', () => {
+describe.skipIf(noNewestPostgres)('the newest Postgres', () => {
   const server = useServer({ from: 'npm' })
   keepsTheContract(usePool(() => server().url()))
 })
 
-withPgBouncer('PgBouncer in transaction mode', () => {
+describe.skipIf(noPgBouncer)('PgBouncer in transaction mode', () => {
   const server = useServer()
   const bouncer = useBouncer(server)
   keepsTheContract(usePool(() => bouncer().url()))

@@ -1,13 +1,14 @@
 import { PgBouncer, type PgBouncerOptions } from '@session-stores/testing/pgbouncer'
 import { type PostgresOptions, PostgresServer, packagedPostgres } from '@session-stores/testing/postgres'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, onTestFinished } from 'vitest'
+import { afterAll, afterEach, beforeAll, onTestFinished } from 'vitest'
 import { PostgresStore, type PostgresStoreOptions } from '../src/index.ts'
 
-export const withPostgres = describe.skipIf(process.env.SKIP_POSTGRES === '1')
-export const withPgBouncer = describe.skipIf(process.env.SKIP_POSTGRES === '1' || process.env.SKIP_PGBOUNCER === '1')
+// For describe.skipIf, so that what is left out shows in the report.
+export const noPostgres = process.env.SKIP_POSTGRES === '1'
+export const noPgBouncer = noPostgres || process.env.SKIP_PGBOUNCER === '1'
 /** npm has the newest Postgres for the usual machines only. */
-export const withNewestPostgres = describe.skipIf(process.env.SKIP_POSTGRES === '1' || !packagedPostgres())
+export const noNewestPostgres = noPostgres || packagedPostgres() === undefined
 
 /** One server for the tests of a `describe`. */
 export function useServer(options: PostgresOptions = {}): () => PostgresServer {

@@ -1,0 +1,193 @@
+import { createHash } from 'node:crypto'
+import { newVersion } from '@session-stores/core'
+import type pg from 'pg'
+import { describe, expect, test } from 'vitest'
+import { freshTable, makeStore, noPostgres, testPool, usePool, useServer } from './setup.ts'
+
+const key = createHash('sha256').update('a session').digest('base64url')
+const record = { data: '{"a":1}', createdAt: 1_700_000_000_123, expiresAt: 4_000_000_000_456 }
+
+describe.skipIf(noPostgres)('what is in the table', () => {
+  const server = useServer()
+  const pool = usePool(() => server().url())
+
+  test('SQL can look into it, and it holds no session id', async () => {
+    const table = freshTable()
+    const store = await makeStore({ pool: pool(), table })
+    const expires = new Date(Date.now() + 60_000)
+    await store.set('an id', { cookie: { expires, originalMaxAge: 60_000 }, user: 'ada', cart: { apples: 3 } })
+    const { rows } = await pool().query(
+      `select id, data->>'user' as user, data->'cart'->>'apples' as apples, user_id, expires_at, created_at,
+        row_to_json(${table})::text as whole from ${table}`,
+    )
+    const { whole, ...row } = rows[0]
+    expect(row).toEqual({
+      id: createHash('sha256').update('an id').digest(),
+      user: 'ada',
+      apples: '3',
+      user_id: null,
+      expires_at: expires,
+      created_at: expect.any(Date),
+    })
+    expect(whole).not.toContain('an id')
+  })
+
+  test.each([
+    '{"nul":"\\u0000","half":"\\ud800","order":{"z":1,"a":2,"z":3},"number":1.0e400,"space" : -0}',
+    '{"truncated":',
+    '{"raw":"\0"}',
+    '{"raw":"\ud800"}',
+    '{}x',
+    ' {"a":1}',
+    '[1,2]',
+    '"a JSON string"',
+    '"',
+    'null',
+    '',
+    'plain text, 漢 🙂 \0 \udfff \\ \' " \n',
+    `sealed:${Buffer.from(Array.from({ length: 256 }, (_, n) => n)).toString('latin1')}`,
+  ])('any text comes back letter by letter: %j', async (data) => {
+    const { backend } = await makeStore({ pool: pool() })
+    const version = await backend.write(key, { ...record, data })
+    expect(await backend.read(key)).toEqual({ record: { ...record, data }, version })
+    const next = await backend.replace(key, { ...record, data: `${data}.` }, version)
+    expect(await backend.read(key)).toEqual({ record: { ...record, data: `${data}.` }, version: next })
+  })
+
+  test('a serializer of the application can make text that is no JSON', async () => {
+    const base64 = {
+      stringify: (session: object) => Buffer.from(JSON.stringify(session)).toString('base64'),
+      parse: (text: string) => JSON.parse(Buffer.from(text, 'base64').toString()),
+    }
+    const store = await makeStore({ pool: pool(), serializer: base64 })
+    await store.set('id', { user: 'ada' })
+    const session = await store.get('id')
+    expect(session).toMatchObject({ user: 'ada' })
+    await store.set('id', { ...session, n: 1 })
+    expect(await store.get('id')).toMatchObject({ user: 'ada', n: 1 })
+  })
+
+  test('times are exact, wherever the connection is set to be', async () => {
+    for (const setting of [
+      '-c TimeZone=Asia/Kathmandu -c DateStyle=German',
+      '-c TimeZone=America/St_Johns',
+      '-c DateStyle=SQL,DMY',
+    ]) {
+      const { backend } = await makeStore({ pool: testPool(server().url(), { options: setting }) })
+      for (const expiresAt of [
+        0,
+        1,
+        1_711_846_799_999,
+        Date.UTC(2106, 1, 7, 6, 28, 16),
+        Date.UTC(9999, 11, 31, 23, 59, 59, 999),
+        Date.UTC(10_000, 0, 1),
+        8.64e15 - 1,
+        8.64e15,
+      ]) {
+        await backend.write(key, { ...record, createdAt: expiresAt, expiresAt })
+        expect((await backend.read(key))?.record).toEqual({ ...record, createdAt: expiresAt, expiresAt })
+      }
+    }
+  })
+
+  test("the application's own parsers and modes change nothing", async () => {
+    const types = { getTypeParser: () => () => 'parsed by the application' } as unknown as pg.CustomTypesConfig
+    for (const options of [
+      { types },
+      { binary: true },
+      { options: '-c bytea_output=escape -c extra_float_digits=0' },
+    ]) {
+      const store = await makeStore({ pool: testPool(server().url(), options) })
+      const version = await store.backend.write(key, { ...record, userId: 'ada' })
+      expect(await store.backend.read(key)).toEqual({ record: { ...record, userId: 'ada' }, version })
+      expect(await store.count()).toBe(1)
+      for await (const each of store.backend.scan?.() ?? [])
+        expect(each).toEqual({ key, record: { ...record, userId: 'ada' } })
+      expect(await store.backend.replace(key, record, newVersion())).toBe('conflict')
+      await store.clear()
+      expect(await store.count()).toBe(0)
+    }
+  })
+
+  test('a replay of one’s own replacement is a success', async () => {
+    const table = freshTable()
+    const { backend } = await makeStore({ pool: pool(), table })
+    const version = await backend.write(key, record)
+    // The statement as it is sent twice: the second finds the version that the first wrote.
+    const queries: pg.QueryConfig[] = []
+    const recording = testPool(server().url())
+    recording.on('acquire', (client) => {
+      const query = client.query.bind(client)
+      client.query = ((config: pg.QueryConfig) => {
+        queries.push(config)
+        return query(config)
+      }) as typeof client.query
+    })
+    const store = await makeStore({ pool: recording, table })
+    const next = await store.backend.replace(key, { ...record, data: '{"a":2}' }, version)
+    const replay = queries.find(({ text }) => text.includes('update'))
+    const { rows } = await pool().query(replay as pg.QueryConfig)
+    expect(rows).toEqual([['replaced']])
+    expect((await backend.read(key))?.version).toBe(next)
+  })
+
+  test('strict isolation, set for the whole database, loses nothing', async () => {
+    for (const level of ['repeatable read', 'serializable']) {
+      const strict = testPool(server().url(), {
+        options: `-c default_transaction_isolation=${level.replace(' ', '\\ ')}`,
+      })
+      const table = freshTable()
+      const store = await makeStore({ pool: strict, table })
+      await store.set('id', {})
+      await Promise.all(
+        Array.from({ length: 8 }, async (_, n) => {
+          // Each as a process of its own: without the queue that one store has for its own writers.
+          const other = await makeStore({ pool: strict, table })
+          await other.set('id', { ...(await other.get('id')), [`key${n}`]: n })
+        }),
+      )
+      expect(Object.keys(await store.get('id'))).toEqual(
+        expect.arrayContaining(Array.from({ length: 8 }, (_, n) => `key${n}`)),
+      )
+    }
+  })
+})
+
+describe.skipIf(noPostgres)('errors', () => {
+  const server = useServer()
+  const pool = usePool(() => server().url())
+
+  test.each([
+    [
+      'a constraint',
+      (table: string) => `alter table ${table} add constraint no_secrets check (data->>'secret' is null)`,
+      '23514',
+    ],
+    [
+      'a trigger',
+      (table: string) => `
+        create function refuse() returns trigger language plpgsql as
+          $$ begin raise exception 'will not have %', new.data using detail = new.data::text; end $$;
+        create trigger refuse before insert on ${table} for each row execute function refuse()`,
+      'P0001',
+    ],
+  ])('that come from %s of the application show no session data and no id', async (_, ddl, code) => {
+    const table = freshTable()
+    const store = await makeStore({ pool: pool(), table })
+    await pool().query(ddl(table))
+    const error = await store.set('the-id', { secret: 'the-secret' }).catch((error: unknown) => error)
+    expect(error).toMatchObject({ code: 'SESSION_STORE_UNAVAILABLE', statusCode: 503, cause: { code } })
+    expect(everything(error)).not.toMatch(/the-secret|the-id/)
+    expect(everything(error)).not.toContain(createHash('sha256').update('the-id').digest('hex'))
+    await store.ping()
+  })
+})
+
+/** Whatever a logger might find in an error. */
+function everything(error: unknown, seen = new Set<unknown>()): string {
+  if (typeof error !== 'object' || error === null) return String(error)
+  if (seen.has(error)) return ''
+  seen.add(error)
+  const names = Object.getOwnPropertyNames(error) as (keyof typeof error)[]
+  return names.map((name) => `${name}: ${everything(error[name], seen)}`).join('\n')
+}

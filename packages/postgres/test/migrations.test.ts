@@ -1,0 +1,223 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import pg from 'pg'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { migrations, PostgresStore, SessionSchemaMismatch } from '../src/index.ts'
+import { freshTable, makePool, noPostgres, testPool, usePool, useServer } from './setup.ts'
+
+describe.skipIf(noPostgres)('the schema', () => {
+  const server = useServer()
+  const pool = usePool(() => server().url())
+
+  function makeStore(options: Partial<ConstructorParameters<typeof PostgresStore>[0]> = {}): PostgresStore {
+    const store = new PostgresStore({ pool: pool(), table: freshTable(), pruneInterval: false, ...options })
+    onTestFinished(() => store.close())
+    return store
+  }
+
+  test('without a table a request fails with what to run, and the next works as soon as that was run', async () => {
+    const table = freshTable()
+    const store = makeStore({ table })
+    for (let n = 0; n < 2; n += 1) {
+      const error = await store.get('id').catch((error: unknown) => error)
+      expect(error).toBeInstanceOf(SessionSchemaMismatch)
+      expect(error).toMatchObject({ code: 'SESSION_SCHEMA_MISMATCH', statusCode: 503 })
+      expect((error as Error).message).toBe(
+        `the table ${table} of the postgres session store is not there: run store.migrate() with a role that may create it, or set migrateOnFirstUse`,
+      )
+    }
+    await expect(store.set('id', {})).rejects.toMatchObject({ code: 'SESSION_SCHEMA_MISMATCH' })
+    await makeStore({ table }).migrate()
+    await store.set('id', { a: 1 })
+    expect(await store.get('id')).toMatchObject({ a: 1 })
+  })
+
+  test('a table that goes while the store is in use is missed, and found again', async () => {
+    const table = freshTable()
+    const store = makeStore({ table })
+    await store.migrate()
+    await store.set('id', {})
+    await pool().query(`drop table ${table}, ${table}_migrations`)
+    await expect(store.get('id')).rejects.toMatchObject({ code: 'SESSION_SCHEMA_MISMATCH' })
+    await store.migrate()
+    expect(await store.get('id')).toBeNull()
+  })
+
+  test('a newer schema is refused, by a message that says what to update', async () => {
+    const table = freshTable()
+    await makeStore({ table }).migrate()
+    await pool().query(`insert into ${table}_migrations (version) values (99)`)
+    const store = makeStore({ table, migrateOnFirstUse: true })
+    const newer = `the table ${table} has schema version 99, and this version of @session-stores/postgres knows only 1: update the package`
+    await expect(store.get('id')).rejects.toMatchObject({ code: 'SESSION_SCHEMA_MISMATCH', message: newer })
+    await expect(store.migrate()).rejects.toMatchObject({ code: 'SESSION_SCHEMA_MISMATCH', message: newer })
+  })
+
+  test('ten processes that start at once make one table', async () => {
+    const worker = fileURLToPath(new URL('migrate-worker.ts', import.meta.url))
+    const ids = Array.from({ length: 10 }, (_, n) => `id${n}`)
+    await Promise.all(ids.map((id) => promisify(execFile)(process.execPath, [worker, server().url(), id])))
+    const store = makeStore({ schema: 'of many', table: 'starts' })
+    for (const id of ids) expect(await store.get(id)).toMatchObject({ user: id })
+    const { rows } = await pool().query('select version from "of many".starts_migrations')
+    expect(rows).toEqual([{ version: 1 }])
+  })
+
+  test('a hundred that migrate at once, on ten connections, do so too', async () => {
+    const table = freshTable()
+    await Promise.all(Array.from({ length: 100 }, () => makeStore({ table }).migrate()))
+    await makeStore({ table }).migrate()
+  })
+
+  test('migrateOnFirstUse makes the table, for many first requests at once, and tries again after a failure', async () => {
+    const table = freshTable()
+    await pool().query(`create table ${table} (of_another_application text)`)
+    const store = makeStore({ table, migrateOnFirstUse: true })
+    await expect(store.get('id')).rejects.toMatchObject({
+      code: 'SESSION_SCHEMA_MISMATCH',
+      message: `there is a table ${table} that the postgres session store did not make: give the store another name in its option table`,
+    })
+    await pool().query(`drop table ${table}`)
+    const answers = await Promise.all(Array.from({ length: 20 }, () => store.get('id')))
+    expect(answers).toEqual(Array(20).fill(null))
+  })
+
+  test('a role without the right to make tables serves requests on one that is there', async () => {
+    const table = freshTable()
+    await makeStore({ table }).migrate()
+    await pool().query(`
+      create role application login;
+      grant select, insert, update, delete on ${table} to application;
+      grant select on ${table}_migrations to application`)
+    const restricted = testPool(server().url('postgres', 'application'))
+    const store = makeStore({ pool: restricted, table })
+    await store.set('id', { a: 1 })
+    await store.set('id', { ...(await store.get('id')), a: 2 })
+    expect(await store.get('id')).toMatchObject({ a: 2 })
+    expect(await store.count()).toBe(1)
+    expect(await store.prune()).toBe(0)
+    await store.destroy('id')
+    await store.clear()
+    await store.migrate()
+    const error = await makeStore({ pool: restricted })
+      .migrate()
+      .catch((error: unknown) => error)
+    expect(error).toMatchObject({
+      code: '42501',
+      message: expect.stringContaining('permission denied for schema public'),
+    })
+  })
+
+  test('the exported statements make the same table as migrate()', async () => {
+    const client = new pg.Client(server().url())
+    await client.connect()
+    onTestFinished(() => client.end())
+    const shape = async (schema: string) => {
+      const { rows } = await client.query(
+        `select (select json_agg(to_jsonb(c) - 'table_schema' - 'table_catalog' order by table_name, ordinal_position) from information_schema.columns c
+           where table_schema = $1) as columns,
+         (select json_agg(indexdef order by indexname) from pg_indexes where schemaname = $1) as indexes,
+         (select json_agg(reloptions) from pg_class where relnamespace = $1::regnamespace and relname = 'logins') as storage,
+         (select json_agg(version) from ${schema}.logins_migrations) as versions`,
+        [schema],
+      )
+      return JSON.parse(JSON.stringify(rows[0]).replaceAll(schema, 'the schema'))
+    }
+    await client.query('create schema by_tool')
+    for (const { sql } of migrations({ schema: 'by_tool', table: 'logins' })) await client.query(sql)
+    await makeStore({ schema: 'by_store', table: 'logins' }).migrate()
+    expect(await shape('by_tool')).toEqual(await shape('by_store'))
+    expect((await shape('by_tool')).versions).toEqual([1])
+    await makeStore({ schema: 'by_tool', table: 'logins' }).set('id', {})
+  })
+
+  test('an unlogged table is one', async () => {
+    const table = freshTable()
+    const store = makeStore({ table, unlogged: true })
+    await store.migrate()
+    await store.set('id', { a: 1 })
+    expect(await store.get('id')).toMatchObject({ a: 1 })
+    const kind = async (name: string) =>
+      (await pool().query('select relpersistence from pg_class where oid = $1::regclass', [name])).rows[0]
+        .relpersistence
+    expect([await kind(table), await kind(`${table}_migrations`)]).toEqual(['u', 'p'])
+  })
+
+  test('names are quoted, whatever is in them', async () => {
+    for (const [schema, table] of [
+      ['with space', 'sessions"; drop table x; --'],
+      ["o'neill", "o'neill"],
+      ['UPPER', 'select'],
+      ['über.all', '漢'.repeat(17)],
+    ]) {
+      const store = makeStore({ schema: schema as string, table: table as string, migrateOnFirstUse: true })
+      await store.set('id', { table })
+      expect(await store.get('id')).toMatchObject({ table })
+      expect(await store.count()).toBe(1)
+      await store.clear()
+      expect(await store.prune()).toBe(0)
+    }
+  })
+
+  test('a table of which the search path decides the schema', async () => {
+    await pool().query('create schema tenant')
+    const tenant = testPool(server().url(), { options: '-c search_path=tenant,public' })
+    const store = makeStore({ pool: tenant, table: 'logins' })
+    await store.migrate()
+    await store.set('id', {})
+    expect((await pool().query('select 1 from tenant.logins')).rowCount).toBe(1)
+  })
+
+  test('a migration that is cut off leaves nothing half done', async () => {
+    const table = freshTable()
+    const locker = await pool().connect()
+    await locker.query('begin')
+    await locker.query(`create table ${table} (x int)`)
+    const store = makeStore({ table })
+    const migrating = store.migrate()
+    await waitsForLock()
+    await pool().query(`select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock'`)
+    await expect(migrating).rejects.toBeInstanceOf(Error)
+    await locker.query('rollback')
+    locker.release()
+    const { rows } = await pool().query('select to_regclass($1) as migrations', [`${table}_migrations`])
+    expect(rows).toEqual([{ migrations: null }])
+    await store.migrate()
+    await store.set('id', {})
+  })
+
+  async function waitsForLock(): Promise<void> {
+    await expect
+      .poll(async () => (await pool().query(`select 1 from pg_stat_activity where wait_event_type = 'Lock'`)).rowCount)
+      .toBe(1)
+  }
+})
+
+describe('options', () => {
+  const pool = makePool('postgres://127.0.0.1:1/none')
+
+  test.each([
+    [{}, 'pool must be a Pool of pg; got undefined'],
+    [{ pool: {} }, 'pool must be a Pool of pg; got {}'],
+    [{ pool, table: '' }, "table must be a name of 1 to 52 bytes; got ''"],
+    [{ pool, table: 'a\0b' }, "table must be a name of 1 to 52 bytes; got 'a\\x00b'"],
+    [{ pool, table: 'é'.repeat(27) }, `table must be a name of 1 to 52 bytes; got '${'é'.repeat(27)}'`],
+    [{ pool, schema: 5 }, 'schema must be a name of 1 to 63 bytes; got 5'],
+    [{ pool, unlogged: 'yes' }, "unlogged must be true or false; got 'yes'"],
+    [{ pool, preparedStatements: 1 }, 'preparedStatements must be true or false; got 1'],
+    [{ pool, migrateOnFirstUse: null }, 'migrateOnFirstUse must be true or false; got null'],
+    [{ pool, ttl: -1 }, 'ttl must be'],
+    [{ pool, tabel: 'typo' }, "unknown option 'tabel'"],
+    [null, 'options must be an object; got null'],
+  ])('%j is refused when the store is made', (options, message) => {
+    expect(() => new PostgresStore(options as never)).toThrow(message)
+    expect(() => new PostgresStore(options as never)).toThrow(TypeError)
+  })
+
+  test('the options stay as they were given, and nothing is connected', () => {
+    const options = Object.freeze({ pool, schema: 'a', table: 'b', ttl: 5000, unlogged: true })
+    new PostgresStore(options)
+    expect(pool.totalCount).toBe(0)
+  })
+})
