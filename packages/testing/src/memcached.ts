@@ -5,7 +5,8 @@ import { freePort, ServerProcess, until } from './process.ts'
 /** A memcached of the tests' own on a free port of loopback. */
 export class MemcachedServer {
   readonly port: number
-  readonly #options: readonly string[]
+  /** As on its command line; what they are set to counts from the next start. */
+  options: readonly string[]
   readonly #env: NodeJS.ProcessEnv
   #process: ServerProcess | undefined
 
@@ -18,7 +19,7 @@ export class MemcachedServer {
 
   constructor(port: number, options: readonly string[], env: NodeJS.ProcessEnv = process.env) {
     this.port = port
-    this.#options = options
+    this.options = options
     this.#env = env
   }
 
@@ -30,7 +31,7 @@ export class MemcachedServer {
   async start(): Promise<void> {
     const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : []
     const where = ['-l', '127.0.0.1', '-p', `${this.port}`, '-U', '0', '-t', '2']
-    const server = new ServerProcess('memcached', [...where, ...user, ...this.#options], { env: this.#env })
+    const server = new ServerProcess('memcached', [...where, ...user, ...this.options], { env: this.#env })
     this.#process = server
     await until(`memcached on port ${this.port}`, async () => {
       if (!server.alive) throw new Error(server.output)

@@ -1,0 +1,41 @@
+import type { StoreOptions } from '@session-stores/core'
+import { abilitiesOf, casesFor } from '@session-stores/core/conformance'
+import { pluginCases } from '@session-stores/testing'
+import { checkAgainstModel } from '@session-stores/testing/model'
+import { describe, expect, test } from 'vitest'
+import { MemcachedStore } from '../src/index.ts'
+import { freshPrefix, noMemcached, useClient, useServers } from './setup.ts'
+
+const abilities = ['ping', 'clear'] as const
+
+describe.skipIf(noMemcached).each([
+  ['one server', 1],
+  ['a pool of three', 3],
+])('on %s', (_, count) => {
+  const servers = useServers(count)
+  const client = useClient(servers)
+  const otherClient = useClient(servers)
+  const makeStore = (options: StoreOptions = {}) =>
+    new MemcachedStore({ client: client(), prefix: freshPrefix(), ...options })
+
+  describe('MemcachedStore keeps the contract', () => {
+    test('of what is optional, it can ping and clear', () => {
+      expect(abilitiesOf(makeStore())).toEqual(abilities)
+    })
+
+    for (const each of casesFor(abilities)) test(`${each.rule} ${each.name}`, () => each.run(makeStore))
+
+    test('over random requests in two processes it does what the model does', async () => {
+      await checkAgainstModel(async (options) => {
+        const prefix = freshPrefix()
+        return [client(), otherClient()].map(
+          (each) => new MemcachedStore({ client: each, prefix, ...options }),
+        ) as never
+      })
+    })
+  })
+
+  describe('MemcachedStore behind @fastify/session', () => {
+    for (const each of pluginCases) test(each.name, () => each.run(() => makeStore()))
+  })
+})

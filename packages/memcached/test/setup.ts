@@ -1,0 +1,91 @@
+import { hash } from 'node:crypto'
+import type { SessionRecord } from '@session-stores/core'
+import { MemcachedServer } from '@session-stores/testing/memcached'
+import { Wire } from '@session-stores/testing/memcached-wire'
+import memjs from 'memjs'
+import { afterAll, beforeAll, onTestFinished } from 'vitest'
+import { MemcachedStore, type MemcachedStoreOptions } from '../src/index.ts'
+
+/** For describe.skipIf, so that what is left out shows in the report. */
+export const noMemcached = process.env.SKIP_MEMCACHED === '1'
+
+/** So many servers for the tests of a `describe`. */
+export function useServers(count: number, ...options: string[]): () => MemcachedServer[] {
+  const servers: MemcachedServer[] = []
+  beforeAll(async () => {
+    servers.push(...(await Promise.all(Array.from({ length: count }, () => MemcachedServer.start(...options)))))
+  })
+  afterAll(() => Promise.all(servers.map((server) => server.kill())))
+  return () => servers
+}
+
+/** A server for one test. */
+export async function testServer(...options: string[]): Promise<MemcachedServer> {
+  const server = await MemcachedServer.start(...options)
+  onTestFinished(() => server.kill())
+  return server
+}
+
+/** One client for the tests of a `describe`, as an application makes it. */
+export function useClient(servers: () => Address[]): () => memjs.Client {
+  let client: memjs.Client | undefined
+  beforeAll(() => {
+    client = memjs.Client.create(listOf(servers()))
+  })
+  afterAll(() => client?.close())
+  return () => {
+    if (!client) throw new Error('called outside a test')
+    return client
+  }
+}
+
+/** A client for one test. */
+export function testClient(servers: Address[], options: memjs.ClientOptions & memjs.ServerOptions = {}): memjs.Client {
+  const client = memjs.Client.create(listOf(servers), options)
+  onTestFinished(() => client.close())
+  return client
+}
+
+/** A store for one test, with a client of its own, as another process would have it. */
+export function testStore(servers: Address[], options: Partial<MemcachedStoreOptions> = {}): MemcachedStore {
+  const store = new MemcachedStore({ client: testClient(servers), ...options })
+  onTestFinished(() => store.close())
+  return store
+}
+
+interface Address {
+  address: string
+}
+
+function listOf(servers: Address[]): string {
+  return servers.map(({ address }) => address).join(',')
+}
+
+let prefixes = 0
+
+/** A prefix that nothing else on the servers has: to a store, empty servers. */
+export function freshPrefix(): string {
+  prefixes += 1
+  return `test${prefixes}:`
+}
+
+/** A cable to the server for one test. */
+export async function testWire(server: MemcachedServer): Promise<Wire> {
+  const wire = await Wire.to(server.port)
+  onTestFinished(() => wire.stop())
+  return wire
+}
+
+/** A record as core makes them. */
+export function recordOf(data: string, lifetime = 60_000): SessionRecord {
+  const now = Date.now()
+  return { data, createdAt: now, expiresAt: now + lifetime }
+}
+
+/** The storage key of the session with this id. */
+export function keyOf(sessionId: string): string {
+  return hash('sha256', sessionId, 'base64url')
+}
+
+/** What every operation on a server that is down ends with. */
+export const unavailable = { code: 'SESSION_STORE_UNAVAILABLE', statusCode: 503 }

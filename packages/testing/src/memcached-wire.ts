@@ -1,0 +1,68 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+
+/** A cable to a real server on loopback, which can be cut at any byte of an answer, and which counts what goes through. */
+export class Wire {
+  /** How many pieces the clients have sent: one for each request or batch of requests. */
+  requests = 0
+  /** How many connections the clients have made. */
+  connections = 0
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  readonly #cuts: Array<number | 'whole'> = []
+
+  static async to(port: number): Promise<Wire> {
+    const wire = new Wire(port)
+    wire.#server.listen(0, '127.0.0.1')
+    await once(wire.#server, 'listening')
+    return wire
+  }
+
+  private constructor(port: number) {
+    this.#server = createServer((client) => this.#join(client, connect(port, '127.0.0.1')))
+  }
+
+  get address(): string {
+    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  /** Of each of the next answers, only so many bytes arrive; then the connection is gone. The server did its work. */
+  cut(...answers: Array<number | 'whole'>): void {
+    this.#cuts.push(...answers)
+  }
+
+  async stop(): Promise<void> {
+    this.#server.close()
+    for (const socket of this.#sockets) socket.destroy()
+    await once(this.#server, 'close')
+  }
+
+  #join(client: Socket, server: Socket): void {
+    this.connections += 1
+    const end = () => {
+      client.destroy()
+      server.destroy()
+    }
+    for (const socket of [client, server]) {
+      this.#sockets.add(socket)
+      socket.on('error', end)
+      socket.on('close', () => {
+        this.#sockets.delete(socket)
+        end()
+      })
+    }
+    client.on('data', (request) => {
+      this.requests += 1
+      server.write(request)
+    })
+    server.on('data', (answer) => {
+      const bytes = this.#cuts.shift() ?? 'whole'
+      if (bytes === 'whole') {
+        client.write(answer)
+        return
+      }
+      client.end(answer.subarray(0, bytes))
+      server.destroy()
+    })
+  }
+}
