@@ -6,7 +6,7 @@ const MIB = 1024 * 1024
 describe.skipIf(noMemcached)('a session larger than the server takes', () => {
   test.each([
     ['1 MiB, the default', [], MIB],
-    ['4 KiB', ['-I', '4k', '-o', 'slab_chunk_max=4'], 4096],
+    ['4 KiB', ['-I', '4k', '-o', 'slab_chunk_max=4096'], 4096],
     ['8 MiB', ['-I', '8m', '-m', '256'], 8 * MIB],
   ])('%s: is refused before the server sees it, and the old one stays', async (_, options, limit) => {
     const server = await testServer(...options)
@@ -34,8 +34,8 @@ describe.skipIf(noMemcached)('a session larger than the server takes', () => {
 
   test.each([
     ['1 MiB', []],
-    ['2 KiB', ['-I', '2k', '-o', 'slab_chunk_max=2']],
-    ['1 KiB, the least there is', ['-I', '1k', '-o', 'slab_chunk_max=1']],
+    ['2 KiB', ['-I', '2k', '-o', 'slab_chunk_max=2048']],
+    ['1 KiB, the least there is', ['-I', '1k', '-o', 'slab_chunk_max=1024']],
     ['8 MiB', ['-I', '8m', '-m', '256']],
   ])('%s: what the error names as the limit is stored, a byte more is refused', async (_, options) => {
     const store = testStore([await testServer(...options)], { maxBytes: 64 * MIB })
@@ -58,7 +58,7 @@ describe.skipIf(noMemcached)('a session larger than the server takes', () => {
     const large = { a: 'x'.repeat(100_000) }
     await store.set('id', large)
     await server.stop()
-    server.options = ['-I', '64k', '-o', 'slab_chunk_max=64']
+    server.options = ['-I', '64k', '-o', 'slab_chunk_max=65536']
     await server.start()
     await expect(store.set('id2', large)).rejects.toMatchObject({ code: 'SESSION_TOO_LARGE' })
   })
