@@ -2,6 +2,9 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { freePort, ServerProcess, until } from './process.ts'
 
+/** What ends an answer of the text protocol. */
+const LAST_LINE = /^(END|OK|STORED|NOT_STORED|DELETED|NOT_FOUND|HD.*|EN|NF|ERROR|\w+_ERROR .*)\r\n$/m
+
 /** A memcached of the tests' own on a free port of loopback. */
 export class MemcachedServer {
   readonly port: number
@@ -54,7 +57,7 @@ export class MemcachedServer {
       let answer = ''
       for await (const chunk of socket) {
         answer += chunk
-        if (/(^|\n)(END|OK|HD.*|EN|VA.*\r\n.*|ERROR|NF|STORED|DELETED|\w+_ERROR .*)\r\n$/s.test(answer)) break
+        if (LAST_LINE.test(answer)) break
       }
       return answer
     } finally {
