@@ -1,7 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import type { Awaitable } from '@session-stores/core'
 
-/** The longest pause between two tries, in ms. */
+/** How long to try at every turn of the event loop, in ms: most writes of other processes take less. */
+const EAGER = 2
+/** After that, the longest pause between two tries, in ms. */
 const MAX_PAUSE = 16
 /** The part of the timeout after which the last try is made: so that the caller, who waits as long, hears the reason. */
 const LAST_TRY = 0.95
@@ -44,10 +46,13 @@ export class Patience {
 
   async #retry<T>(work: () => T): Promise<T> {
     const timeout = this.#exhausted ? Math.min(SHORT_TIMEOUT, this.#timeout) : this.#timeout
-    const deadline = performance.now() + timeout * LAST_TRY
-    for (let longest = 2; ; longest = Math.min(longest * 2, MAX_PAUSE)) {
+    const begun = performance.now()
+    const deadline = begun + timeout * LAST_TRY
+    for (;;) {
+      const now = performance.now()
+      if (now - begun < EAGER) await nextTurn()
       // Random, so that processes in each other's way part.
-      await sleep(Math.max(0, Math.min(Math.random() * longest, deadline - performance.now())))
+      else await sleep(Math.max(0, Math.min(Math.random() * MAX_PAUSE, deadline - now)))
       try {
         return this.#try(work)
       } catch (error) {
