@@ -16,9 +16,15 @@ export class Codec {
     this.#maxBytes = maxBytes
   }
 
-  /** @throws SESSION_NOT_SERIALIZABLE, SESSION_TOO_LARGE */
+  /** @throws SESSION_NOT_SERIALIZABLE */
   encode(session: object): string {
-    return this.encodeData(withoutMovingParts(session))
+    let plain: SessionData
+    try {
+      plain = withoutMovingParts(session)
+    } catch (error) {
+      throw new SessionNotSerializable(`reading it gave a ${nameOf(error)}`)
+    }
+    return this.encodeData(plain)
   }
 
   /** For data as `parse` gives it: without an expiry already. Fails like `encode`. */
@@ -30,12 +36,15 @@ export class Codec {
       throw new SessionNotSerializable(this.#blame(plain))
     }
     if (typeof text !== 'string') throw new SessionNotSerializable('serializer.stringify did not answer a string')
-    // UTF-8 takes at most three bytes a UTF-16 unit: most sessions need no counting.
-    if (text.length * 3 > this.#maxBytes) {
-      const bytes = Buffer.byteLength(text)
-      if (bytes > this.#maxBytes) throw new SessionTooLarge(bytes, this.#maxBytes)
-    }
     return text
+  }
+
+  /** @throws SESSION_TOO_LARGE */
+  checkSize(text: string): void {
+    // UTF-8 takes at most three bytes a UTF-16 unit: most sessions need no counting.
+    if (text.length * 3 <= this.#maxBytes) return
+    const bytes = Buffer.byteLength(text)
+    if (bytes > this.#maxBytes) throw new SessionTooLarge(bytes, this.#maxBytes)
   }
 
   /** The data as it was saved, without any expiry; undefined when the text cannot be read. */
@@ -64,7 +73,7 @@ export class Codec {
       try {
         this.#serializer.stringify({ [key]: plain[key] })
       } catch (error) {
-        return `the value under the key '${key}' gave a ${(error as Error)?.name ?? 'thrown value'}`
+        return `the value under the key '${key}' gave a ${nameOf(error)}`
       }
     }
     return 'the serializer threw'
@@ -99,6 +108,11 @@ function cookieWithoutExpiry(cookie: unknown): unknown {
   const data = typeof cookie.toJSON === 'function' ? (cookie.toJSON() as SessionData) : cookie
   const { expires, originalExpires, ...rest } = data
   return expires === undefined || expires === null || expires === false ? { ...rest, expires: null } : rest
+}
+
+/** Not its message, which may quote the data. */
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.constructor.name : 'thrown value'
 }
 
 function isObject(value: unknown): value is SessionData {

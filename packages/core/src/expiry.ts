@@ -32,16 +32,26 @@ export function expiryOf(
 }
 
 /**
- * The expiry to store with a changed session. Usually the later of ours and what is stored, since another request may
- * have prolonged it meanwhile. But whoever made it end earlier did so on purpose: that stays.
- * @param loaded the expiry when our request loaded the session
- * @param stored the expiry stored now
- * @param ours the expiry our request asks for
+ * The expiry to store when others may have moved it meanwhile. Usually the later of theirs and ours, since a request that
+ * came later has prolonged the session. But whoever asked for an earlier end did so on purpose: that holds.
+ * @param asked what our request asked for so far
+ * @param stored what is stored now
+ * @param ours what our request asks for now
  */
-export function mergeExpiry(loaded: number, stored: number, ours: number): number {
-  if (ours < loaded) return ours
-  if (stored < loaded) return stored
-  return Math.max(ours, stored)
+export function mergeExpiry(asked: number, stored: number, ours: number): number {
+  if (stored < asked) return ours < asked ? Math.min(ours, stored) : stored
+  return ours < asked ? ours : Math.max(ours, stored)
+}
+
+/**
+ * What a request asks for that has only just loaded the session: what is stored. The plugin at once moves a cookie with a
+ * `maxAge` to that long from now, which is earlier if the process that stored the session has a clock ahead of
+ * ours. That is not asking for an earlier end, so such a small step back is part of what was asked.
+ */
+export function askedAtLoad(stored: number, maxAge: unknown, now: number, touchInterval: number | undefined): number {
+  if (typeof maxAge !== 'number') return stored
+  const rolled = now + maxAge
+  return rolled < stored && stored - rolled <= leastTouch(rolled, now, touchInterval) ? rolled : stored
 }
 
 /** The least a touch must move the expiry, so that touching is worth a write. Capped so that a busy session lives on. */

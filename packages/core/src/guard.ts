@@ -1,22 +1,31 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Awaitable } from './backend.ts'
 import { isStoreError, SessionStoreUnavailable } from './errors.ts'
 
-/** How long a request waits for a server that is thought to be down to prove the opposite, in ms. */
+/** How long a call waits for a server that is thought to be down to prove the opposite, in ms; longer if it is far away. */
 const PATIENCE = 30
+/** The pause between two pings of such a server, in ms: shorter than the patience, so that a call waits for one at least. */
+const PING_PAUSE = 20
+/** The least time a ping has to be answered, in ms. */
+const LEAST_PING_TIMEOUT = 100
 
 /**
  * Stands between the store and its backend: every call ends by its deadline, and every failure is a 503.
  *
- * Once a call has run into its deadline, the server is thought to be down. Further calls then wait only a moment for a
- * ping to answer, and fail if it does not; so an outage costs one deadline, not one a call, and the first call
- * after the server's return goes through.
+ * Once a call has run into its deadline, the server is thought to be down until it answers a ping, of which there is always
+ * one under way. Other calls meanwhile wait only a moment for that, and then fail: so an outage costs one deadline,
+ * not one a call, and the first call after the server's return goes through.
  */
 export class Guard {
   readonly #name: string
   readonly #ping: () => Awaitable<unknown>
   readonly #timeout: number
   #down = false
-  #probe: Promise<boolean> | undefined
+  #closed = false
+  /** How long the last answer took, in ms. */
+  #usual = 0
+  /** The calls that wait for the server to be up. */
+  readonly #waiting = new Set<() => void>()
 
   /** @param timeout ms */
   constructor(name: string, ping: () => Awaitable<unknown>, timeout: number) {
@@ -30,10 +39,9 @@ export class Guard {
     return performance.now() + timeout
   }
 
-  /** Runs one backend call. What the call answers at once is answered at once. */
+  /** Runs one backend call. What the backend answers at once is answered at once. */
   call<T>(deadline: number, fn: () => Awaitable<T>): Awaitable<T> {
-    if (this.#down) return this.#callWhenUp(deadline, fn)
-    return this.#attempt(deadline, fn)
+    return this.#down ? this.#callWhenUp(deadline, fn) : this.#attempt(deadline, fn)
   }
 
   /** Waits for something of our own making, such as a turn in a queue, by the same deadline. */
@@ -41,19 +49,31 @@ export class Guard {
     return this.#byDeadline(deadline, promise, () => {})
   }
 
+  /** Stops pinging. */
+  close(): void {
+    this.#closed = true
+  }
+
   async #callWhenUp<T>(deadline: number, fn: () => Awaitable<T>): Promise<T> {
-    this.#probe ??= this.#startProbe()
-    let timer: NodeJS.Timeout | undefined
-    const impatience = new Promise<false>((resolve) => {
-      timer = setTimeout(resolve, Math.min(PATIENCE, remaining(deadline)), false)
+    const patience = Math.min(Math.max(PATIENCE, 3 * this.#usual), remaining(deadline))
+    const up = await new Promise<boolean>((resolve) => {
+      const isUp = () => {
+        clearTimeout(timer)
+        resolve(true)
+      }
+      const timer = setTimeout(() => {
+        this.#waiting.delete(isUp)
+        resolve(false)
+      }, patience)
+      this.#waiting.add(isUp)
     })
-    const up = await Promise.race([this.#probe, impatience])
-    clearTimeout(timer)
     if (!up) throw new SessionStoreUnavailable(this.#name, 'it does not answer')
     return this.#attempt(deadline, fn)
   }
 
   #attempt<T>(deadline: number, fn: () => Awaitable<T>): Awaitable<T> {
+    const begun = performance.now()
+    if (begun >= deadline) throw this.#tooLate()
     let answer: Awaitable<T>
     try {
       answer = fn()
@@ -61,57 +81,77 @@ export class Guard {
       throw this.#wrapped(error)
     }
     if (!isPromise(answer)) return answer
-    return this.#byDeadline(deadline, answer, () => {
-      this.#down = true
-      this.#probe ??= this.#startProbe()
-    })
+    return this.#byDeadline(
+      deadline,
+      answer,
+      () => {
+        // A call that had waited elsewhere for most of its time says nothing about the server.
+        if (performance.now() - begun >= this.#timeout / 2) this.#goDown()
+      },
+      () => {
+        this.#usual = performance.now() - begun
+      },
+    )
   }
 
-  #byDeadline<T>(deadline: number, promise: Promise<T>, onTimeout: () => void): Promise<T> {
+  #byDeadline<T>(deadline: number, promise: Promise<T>, onTimeout: () => void, onAnswer = () => {}): Promise<T> {
     return new Promise((resolve, reject) => {
       let settled = false
       const expire = () => {
         if (settled) return
         onTimeout()
-        reject(new SessionStoreUnavailable(this.#name, 'no answer in time'))
+        reject(this.#tooLate())
       }
       // After a stall of the event loop the timer comes first, though the answer may be waiting in the socket: let it in.
       const timer = setTimeout(() => setImmediate(expire), remaining(deadline))
+      const settle = () => {
+        settled = true
+        clearTimeout(timer)
+      }
       promise.then(
         (value) => {
-          settled = true
-          clearTimeout(timer)
+          settle()
+          onAnswer()
           resolve(value)
         },
         (error) => {
-          settled = true
-          clearTimeout(timer)
+          settle()
           reject(this.#wrapped(error))
         },
       )
     })
   }
 
-  /** Resolves to whether the server answered; never rejects. One at a time, given up after the timeout. */
-  #startProbe(): Promise<boolean> {
+  #goDown(): void {
+    if (this.#down) return
+    this.#down = true
+    void this.#pingUntilUp()
+  }
+
+  async #pingUntilUp(): Promise<void> {
+    while (!this.#closed && !(await this.#isUp())) await sleep(PING_PAUSE, undefined, { ref: false })
+    this.#down = false
+    for (const isUp of this.#waiting) isUp()
+    this.#waiting.clear()
+  }
+
+  /** Asks once. Gives up early, for a ping may be lost while the next one would be answered. Never rejects. */
+  async #isUp(): Promise<boolean> {
     const answered = async () => {
       await this.#ping()
       return true
     }
-    return this.#byDeadline(this.deadline(), answered(), () => {})
-      .catch(() => false)
-      .then((up) => {
-        if (up) this.#down = false
-        this.#probe = undefined
-        return up
-      })
+    const deadline = this.deadline(Math.max(LEAST_PING_TIMEOUT, this.#timeout / 4))
+    return this.#byDeadline(deadline, answered(), () => {}).catch(() => false)
+  }
+
+  #tooLate(): Error {
+    return new SessionStoreUnavailable(this.#name, 'no answer in time')
   }
 
   #wrapped(error: unknown): Error {
     if (isStoreError(error)) return error
-    return new SessionStoreUnavailable(this.#name, 'the operation failed', {
-      cause: error,
-    })
+    return new SessionStoreUnavailable(this.#name, 'the operation failed', { cause: error })
   }
 }
 

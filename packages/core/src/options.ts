@@ -115,7 +115,10 @@ const known: ReadonlyArray<keyof StoreOptions> = [
  * @throws TypeError naming the option, what it wants and what it got.
  */
 export function settingsFrom(options: StoreOptions = {}): Settings {
-  if (typeof options !== 'object' || options === null) throw wrong('options', 'an object', options)
+  if (typeof options !== 'object' || options === null) {
+    // Not shown: it may be a connection string, with a password.
+    throw new TypeError(`options must be an object; got ${options === null ? 'null' : `a ${typeof options}`}`)
+  }
   for (const name of Object.keys(options)) {
     if (!(known as string[]).includes(name)) {
       throw new TypeError(`unknown option ${inspect(name)}: the options are ${known.join(', ')}`)
@@ -130,7 +133,7 @@ export function settingsFrom(options: StoreOptions = {}): Settings {
     pruneInterval: options.pruneInterval ?? 300_000,
     onConflict: options.onConflict ?? 'merge',
     serializer: options.serializer,
-    now: options.now ?? Date.now,
+    now: wholeMs(options.now ?? Date.now),
   }
   checkInteger('ttl', options.ttl, 1, Number.MAX_SAFE_INTEGER)
   if (options.absoluteTimeout !== false) {
@@ -142,7 +145,7 @@ export function settingsFrom(options: StoreOptions = {}): Settings {
   if (options.pruneInterval !== false) {
     checkInteger('pruneInterval', options.pruneInterval, 1, MAX_DELAY, ', or false')
   }
-  const { onConflict, serializer, now } = settings
+  const { onConflict, serializer } = settings
   if (onConflict !== 'merge' && onConflict !== 'overwrite' && typeof onConflict !== 'function') {
     throw wrong('onConflict', "'merge', 'overwrite' or a function (base, theirs, ours) => session", onConflict)
   }
@@ -152,8 +155,16 @@ export function settingsFrom(options: StoreOptions = {}): Settings {
   ) {
     throw wrong('serializer', 'an object with the functions stringify and parse', serializer)
   }
-  if (typeof now !== 'function') throw wrong('now', 'a function that answers ms since the epoch', now)
   return settings
+}
+
+/** Sessions are stored in whole ms, whatever the clock answers. */
+function wholeMs(now: unknown): () => number {
+  if (now === Date.now) return Date.now
+  if (typeof now !== 'function' || !Number.isFinite(now())) {
+    throw wrong('now', 'a function that answers ms since the epoch', now)
+  }
+  return () => Math.floor(now())
 }
 
 function checkInteger(name: string, value: unknown, min: number, max: number, or = '', unit = 'ms'): void {

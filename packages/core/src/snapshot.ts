@@ -6,62 +6,46 @@ import type { StoredRecord } from './backend.ts'
  */
 export const LOADED = '~loaded'
 
-/**
- * What a session looked like when it was loaded or last saved. Invisible to JSON (and so to the plugin's own change
- * detection), and prints nothing.
- */
+/** What is known of a session that was loaded, or saved. Times are in ms since the epoch. */
+export interface SnapshotState {
+  /** The serialized session as the application has it. */
+  base: string
+  /** What the server holds, as far as known; its data differs from `base` after a merge. */
+  stored: StoredRecord
+  /** The expiry that this request asked for so far. */
+  asked: number
+  /** When the session was loaded or began. */
+  loadedAt: number
+}
+
+/** Goes with a session from `get` to `set`. Invisible to JSON (and so to the plugin's change detection); prints nothing. */
 export class Snapshot {
   readonly #owner: object
   readonly #key: string
-  readonly #base: string
-  readonly #stored: StoredRecord
-  readonly #loadedAt: number
+  readonly #state: SnapshotState
 
-  /**
-   * @param owner the store that made it; another store's snapshot means nothing here
-   * @param base the serialized session as the application has it
-   * @param stored what the server holds; its data differs from `base` after a merge
-   * @param loadedAt when the session was loaded or began, in ms since the epoch
-   */
-  constructor(owner: object, key: string, base: string, stored: StoredRecord, loadedAt: number) {
+  /** @param owner the store that made it: another store's snapshot means nothing here */
+  constructor(owner: object, key: string, state: SnapshotState) {
     this.#owner = owner
     this.#key = key
-    this.#base = base
-    this.#stored = stored
-    this.#loadedAt = loadedAt
-  }
-
-  get base(): string {
-    return this.#base
-  }
-
-  get stored(): StoredRecord {
-    return this.#stored
-  }
-
-  get loadedAt(): number {
-    return this.#loadedAt
+    this.#state = state
   }
 
   toJSON(): undefined {
     return undefined
   }
 
-  /** The snapshot that `owner` left on this session for this key. None on a new session, or on one copied to a new id. */
-  static of(session: object, owner: object, key: string): Snapshot | undefined {
+  /** What `owner` knows of this session under this key: nothing of a new one, or of one copied to a new id. */
+  static of(session: object, owner: object, key: string): SnapshotState | undefined {
     const found = (session as Record<string, unknown>)[LOADED]
-    return found instanceof Snapshot && found.#owner === owner && found.#key === key ? found : undefined
+    if (typeof found !== 'object' || found === null || !(#owner in found)) return undefined
+    return found.#owner === owner && found.#key === key ? found.#state : undefined
   }
 
   /** Puts this snapshot on a session that was saved, hidden unless the session already carried one. */
   attachTo(session: object): void {
-    const present = Object.getOwnPropertyDescriptor(session, LOADED)
-    if (present === undefined && !Object.isExtensible(session)) return
-    Object.defineProperty(session, LOADED, {
-      value: this,
-      enumerable: present?.enumerable ?? false,
-      writable: true,
-      configurable: true,
-    })
+    const enumerable = Object.getOwnPropertyDescriptor(session, LOADED)?.enumerable ?? false
+    // Not every session takes it: a frozen one is saved all the same.
+    Reflect.defineProperty(session, LOADED, { value: this, enumerable, writable: true, configurable: true })
   }
 }

@@ -57,9 +57,9 @@ export class SessionStore<Session extends object = any> {
     for (const verb of ['read', 'write', 'replace', 'touch', 'remove'] as const) {
       if (typeof backend?.[verb] !== 'function') throw new TypeError(`the backend must have the method ${verb}`)
     }
+    if (typeof backend.name !== 'string') throw new TypeError('the backend must have a name')
     this.backend = backend
-    const ping = () => (backend.ping ? backend.ping() : backend.read(keyOf('ping')))
-    this.#guard = new Guard(backend.name, ping, this.#settings.timeout)
+    this.#guard = new Guard(backend.name, () => this.#ping(), this.#settings.timeout)
     this.#codec = new Codec(this.#settings.serializer, this.#settings.maxBytes)
     this.#saver = new Saver(backend, this.#guard, this.#codec, this.#settings)
     this.#pruner = new Pruner(() => this.prune(), backend.prune ? this.#settings.pruneInterval : false)
@@ -102,8 +102,8 @@ export class SessionStore<Session extends object = any> {
   }
 
   /**
-   * Moves the session's expiry to what its cookie says and leaves the stored data alone. `@fastify/session` never calls
-   * it (`set` does the same by itself); other frameworks do.
+   * Moves the session's expiry to what its cookie says and leaves the stored data alone. For your own use:
+   * `@fastify/session` never calls it, since `set` does the same where nothing changed.
    */
   touch(sessionId: string, session: Session): Promise<void>
   touch(sessionId: string, session: Session, callback: (error?: unknown) => void): void
@@ -133,22 +133,18 @@ export class SessionStore<Session extends object = any> {
     const records = this.backend.scan()[Symbol.asyncIterator]()
     try {
       for (;;) {
+        this.#checkOpen()
         const next = await this.#guard.call(this.#guard.deadline(), () => records.next())
         if (next.done) return
-        const { key, record } = next.value
+        const { key: handle, record } = next.value
         const { createdAt, data } = record
         const expiresAt = this.#trueExpiry(record)
         const session = isExpired(expiresAt, this.#settings.now()) ? undefined : this.#codec.decode(data, expiresAt)
-        if (session)
-          yield {
-            handle: key,
-            createdAt,
-            expiresAt,
-            session: session as Session,
-          }
+        if (session) yield { handle, createdAt, expiresAt, session: session as Session }
       }
     } finally {
-      await records.return?.()
+      // Not awaited: behind a batch that the server does not answer, it would never come.
+      records.return?.()?.catch(() => {})
     }
   }
 
@@ -167,10 +163,7 @@ export class SessionStore<Session extends object = any> {
   /** Resolves when the server answers. */
   async ping(): Promise<void> {
     this.#checkOpen()
-    const { backend } = this
-    await this.#guard.call(this.#guard.deadline(), async () => {
-      await (backend.ping ? backend.ping() : backend.read(keyOf('ping')))
-    })
+    await this.#guard.call(this.#guard.deadline(), () => this.#ping())
   }
 
   /**
@@ -180,6 +173,7 @@ export class SessionStore<Session extends object = any> {
   close(): Promise<void> {
     this.#closing ??= (async () => {
       this.#pruner.stop()
+      this.#guard.close()
       await this.backend.close?.()
     })()
     return this.#closing
@@ -193,7 +187,7 @@ export class SessionStore<Session extends object = any> {
     if (isExpired(expiresAt, this.#settings.now())) return { outcome: 'expired', value: null }
     const session = this.#codec.decode(found.record.data, expiresAt)
     if (session === undefined) return { outcome: 'unreadable', value: null }
-    session[LOADED] = this.#saver.snapshot(key, found)
+    session[LOADED] = this.#saver.snapshot(key, found, session)
     return { outcome: 'hit', value: session as Session }
   }
 
@@ -212,7 +206,8 @@ export class SessionStore<Session extends object = any> {
       return { outcome, value: undefined }
     } catch (error) {
       // Not "at the deadline": a timer may fire a moment before it.
-      if (performance.now() - begun > REPEATED_SAVE_TIMEOUT) this.#failedSaves.set(session, performance.now())
+      const waited = performance.now() - begun > REPEATED_SAVE_TIMEOUT
+      if (waited && !repeated) this.#failedSaves.set(session, performance.now())
       throw error
     }
   }
@@ -230,6 +225,10 @@ export class SessionStore<Session extends object = any> {
       await nextTurn() // requests first
     }
     return { outcome: 'done', value: total, removed: total }
+  }
+
+  async #ping(): Promise<void> {
+    await (this.backend.ping ? this.backend.ping() : this.backend.read(keyOf('ping')))
   }
 
   /** Also right for sessions that were stored before `absoluteTimeout` was set or shortened. */

@@ -17,6 +17,7 @@ describe('a wrong option is a TypeError that names it, what it wants and what it
     [{ serializer: { stringify() {} } }, /^serializer must be an object with the functions stringify and parse; got/],
     [{ serializer: null }, /^serializer must be .*; got null$/],
     [{ now: 5 }, /^now must be a function .*; got 5$/],
+    [{ now: () => undefined }, /^now must be a function that answers ms since the epoch; got \[Function/],
     [{ tll: 5 }, /^unknown option 'tll': the options are ttl, /],
   ]
   for (const [options, message] of wrong) {
@@ -27,7 +28,7 @@ describe('a wrong option is a TypeError that names it, what it wants and what it
   }
 
   test('no object at all', () => {
-    expect(() => new MemoryStore('redis://localhost' as never)).toThrow(/^options must be an object; got 'redis/)
+    expect(() => new MemoryStore('redis://localhost' as never)).toThrow(/^options must be an object; got a string$/)
   })
 
   test('a backend without one of the five verbs', () => {

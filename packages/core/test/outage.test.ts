@@ -10,6 +10,8 @@ import { type Backend, MemoryStore, SessionStore, type StoreOptions } from '../s
 class CuttableBackend {
   readonly backend: Backend
   calls = 0
+  /** ms that each call takes, while the line is whole. */
+  delay = 0
   #mended: Promise<void> | undefined
   #mend = () => {}
 
@@ -20,6 +22,7 @@ class CuttableBackend {
       async (...given: never[]) => {
         this.calls += 1
         if (this.#mended) await this.#mended
+        if (this.delay > 0) await new Promise((resolve) => setTimeout(resolve, this.delay))
         return (sound[verb] as (...given: never[]) => unknown).call(sound, ...given)
       },
     ])
@@ -134,6 +137,63 @@ describe('a server that does not answer', () => {
     const session = await store.get('id')
     await store.set('id', { ...session, after: true })
     expect(await store.get('id')).toMatchObject({ after: true })
+  })
+
+  test('a request that changed nothing does not wait behind another’s hung save', async () => {
+    const { line, store } = makeStore({ timeout: 1000 })
+    await store.set('id', {})
+    const [reads, writes] = [await store.get('id'), await store.get('id')]
+    line.cut()
+    const save = store.set('id', { ...writes, a: 1 })
+    await store.set('id', reads)
+    line.mend()
+    await save
+  })
+
+  test('a scan ends too', async () => {
+    const sound = new MemoryStore().backend
+    const backend: Backend = {
+      name: 'hanging',
+      read: (key) => sound.read(key),
+      write: (key, record) => sound.write(key, record),
+      replace: (key, record, version) => sound.replace(key, record, version),
+      touch: (key, expiresAt, version) => sound.touch(key, expiresAt, version),
+      remove: (key) => sound.remove(key),
+      scan: async function* () {
+        await new Promise(() => {})
+      },
+    }
+    const store = new SessionStore(backend, { timeout: 50 })
+    closing.push(() => store.close())
+    await expect(store.scan().next()).rejects.toMatchObject(unavailable)
+  })
+})
+
+describe('a server that is far away', () => {
+  test('is given the time it usually takes, after an outage too', async () => {
+    const { line, store } = makeStore({ timeout: 500 })
+    line.delay = 60
+    await store.set('id', { a: 1 })
+    line.cut()
+    await expect(store.get('id')).rejects.toMatchObject(unavailable)
+    line.mend()
+    await expect.poll(() => store.get('id').catch(() => null)).toMatchObject({ a: 1 })
+    for (let n = 0; n < 3; n += 1) expect(await store.get('id')).toMatchObject({ a: 1 })
+  })
+
+  test('a save that is tried again and again succeeds at last', async () => {
+    const { line, store } = makeStore({ timeout: 400 })
+    const session = { a: 1 }
+    line.cut()
+    await expect(store.set('id', session)).rejects.toMatchObject(unavailable)
+    line.mend()
+    line.delay = 60
+    const tryAgain = () =>
+      store.set('id', session).then(
+        () => true,
+        () => false,
+      )
+    await expect.poll(tryAgain, { interval: 100, timeout: 5000 }).toBe(true)
   })
 })
 

@@ -197,6 +197,70 @@ describe('what a session holds', () => {
     expect(await store.get('id')).toMatchObject({ user: 'eve' })
     expect(await store.get('id')).not.toHaveProperty('late')
   })
+
+  test('… not even while all of them are being written at once', async () => {
+    const store = new MemoryStore({ now: clock })
+    await store.set('id', { user: 'ada' })
+    const slow = await store.get('id')
+    now += 1
+    await Promise.all([
+      store.destroy('id'),
+      store.set('id', { user: 'eve' }),
+      store.set('id', { ...slow, isAdmin: true }),
+    ])
+    expect(await store.get('id')).toMatchObject({ user: 'eve' })
+    expect(await store.get('id')).not.toHaveProperty('isAdmin')
+  })
+})
+
+describe('sessions of odd kinds', () => {
+  test('a frozen session is saved', async () => {
+    const store = new MemoryStore()
+    await store.set('id', Object.freeze({ a: 1 }))
+    await store.set('id', Object.freeze({ ...(await store.get('id')), a: 2 }))
+    await store.set('id', Object.freeze(Object.assign(await store.get('id'), { a: 3 })))
+    expect(await store.get('id')).toMatchObject({ a: 3 })
+  })
+
+  test('a getter that throws is an error that does not quote it', async () => {
+    const session = {
+      get a(): never {
+        throw new RangeError('hidden')
+      },
+    }
+    const error = await new MemoryStore().set('id', session).catch((caught: unknown) => caught)
+    expect(error).toMatchObject({ code: 'SESSION_NOT_SERIALIZABLE', message: expect.stringContaining('RangeError') })
+    expect(String((error as Error).stack)).not.toContain('hidden')
+  })
+
+  test('a deep copy, whose snapshot is no longer one, counts as new', async () => {
+    const store = new MemoryStore()
+    await store.set('id', { a: 1 })
+    await store.set('id', structuredClone(await store.get('id')))
+    await store.set('id', { ...(await store.get('id')), '~loaded': Object.create(null), a: 2 })
+    expect(await store.get('id')).toMatchObject({ a: 2 })
+  })
+
+  test('one that was over a limit lowered since can still be read and kept alive', async () => {
+    const generous = new MemoryStore({ now: clock, pruneInterval: false })
+    await generous.set('id', { cookie: cookie(), a: 'x'.repeat(500) })
+    const strict = new SessionStore(generous.backend, { now: clock, pruneInterval: false, maxBytes: 100 })
+    now += HOUR / 2
+    const session = await strict.get('id')
+    await strict.set('id', { ...session, cookie: cookie() })
+    expect((await strict.get('id'))?.cookie.expires.getTime()).toBe(now + HOUR)
+    await expect(strict.set('id', { ...session, b: 1 })).rejects.toMatchObject({ code: 'SESSION_TOO_LARGE' })
+  })
+})
+
+test('clocks that differ a little between processes cost no writes', async () => {
+  const ahead = new MemoryStore({ now: () => now + 2000, pruneInterval: false })
+  const behind = new SessionStore(ahead.backend, { now: clock, pruneInterval: false })
+  await ahead.set('id', { cookie: { expires: new Date(now + 2000 + HOUR), originalMaxAge: HOUR } })
+  const key = (await ahead.scan().next()).value?.handle ?? ''
+  const before = await ahead.backend.read(key)
+  await behind.set('id', { ...(await behind.get('id')), cookie: cookie() })
+  expect(await ahead.backend.read(key)).toEqual(before)
 })
 
 test('scan shows live sessions by handle, with their times', async () => {

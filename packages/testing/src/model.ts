@@ -224,7 +224,7 @@ class World {
     expected.expiresAt = seen
     request.base = changed ? dataOf(session) : base
     const written = changed || (endsEarlier && seen === ours)
-    request.known = written ? exactly(seen) : { min: known.min, max: Math.max(known.max, ours) }
+    request.known = written ? exactly(ours) : { min: known.min, max: Math.max(known.max, ours) }
   }
 
   /** Puts what the request changed into what must be stored; answers whether there was anything. */

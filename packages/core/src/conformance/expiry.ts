@@ -153,4 +153,64 @@ export const expiryCases = [
       assert.equal(await store.get('id'), null)
     },
   ),
+
+  defineCase(
+    'S13',
+    'saving the same object again undoes nothing that others did to the expiry',
+    async ({ store, other, clock }) => {
+      await store.set('id', newSession(clock))
+      const slow = await load(store, 'id', clock)
+      clock.advance(LIFETIME - 2)
+      await other.set('id', await load(other, 'id', clock))
+      clock.advance(1)
+      slow.late = 1
+      await store.set('id', slow)
+      slow.late = 2
+      await store.set('id', slow)
+      await store.set('id', slow)
+      clock.advance(LIFETIME - 2)
+      await other.set('id', await load(other, 'id', clock))
+      const ends = await load(other, 'id', clock)
+      const reads = await load(store, 'id', clock)
+      assert.equal(reads.late, 2)
+      ends.cookie.expires = new Date(clock.ms + 1000)
+      await other.set('id', ends)
+      for (const n of [1, 2]) await store.set('id', { ...reads, n })
+      for (const n of [3, 4, 4]) {
+        reads.n = n
+        await store.set('id', reads)
+      }
+      clock.advance(2000)
+      assert.equal(await store.get('id'), null)
+    },
+  ),
+
+  defineCase(
+    'S14',
+    'where two requests ended a session early, the earlier end holds',
+    async ({ store, other, clock }) => {
+      await store.set('id', newSession(clock))
+      const [soon, later] = [await load(store, 'id', clock), await load(other, 'id', clock)]
+      soon.cookie.expires = new Date(clock.ms + 1000)
+      later.cookie.expires = new Date(clock.ms + LIFETIME / 2)
+      await store.set('id', soon)
+      await other.set('id', { ...later, late: true })
+      clock.advance(2000)
+      assert.equal(await store.get('id'), null)
+    },
+  ),
+
+  defineCase(
+    'S15',
+    'an expiry moved on by hand is not lost to a change made meanwhile',
+    async ({ store, other, clock }) => {
+      await store.set('id', { cookie: { expires: new Date(clock.ms + LIFETIME), originalMaxAge: null } })
+      const [prolongs, changes] = [await load(store, 'id', clock), await load(other, 'id', clock)]
+      prolongs.cookie.expires = new Date(clock.ms + 10 * LIFETIME)
+      await store.set('id', prolongs)
+      await other.set('id', { ...changes, late: true })
+      clock.advance(10 * LIFETIME - 1)
+      assert.equal((await load(store, 'id', clock)).late, true)
+    },
+  ),
 ]

@@ -5,7 +5,7 @@ import { dataOf, load, newSession } from './data.ts'
 
 /** Several requests that change one session at once. */
 export const mergingCases = [
-  defineCase('S22', 'two requests that set different keys both keep theirs', async ({ store, other, clock }) => {
+  defineCase('S25', 'two requests that set different keys both keep theirs', async ({ store, other, clock }) => {
     await store.set('id', newSession(clock, { user: 1 }))
     const [a, b] = [await load(store, 'id', clock), await load(other, 'id', clock)]
     await other.set('id', { ...b, b: 1 })
@@ -14,7 +14,7 @@ export const mergingCases = [
   }),
 
   defineCase(
-    'S23',
+    'S26',
     'where both changed a key, the later writer has it; deletions count',
     async ({ store, other, clock }) => {
       await store.set('id', newSession(clock, { both: 0, mine: 0, theirs: 0, list: [1] }))
@@ -31,7 +31,7 @@ export const mergingCases = [
   ),
 
   defineCase(
-    'S24',
+    'S27',
     'after a merge, saving the same object again deletes nothing of the others',
     async ({ store, other, clock }) => {
       await store.set('id', newSession(clock, {}))
@@ -45,7 +45,7 @@ export const mergingCases = [
     },
   ),
 
-  defineCase('S25', '64 requests at once on one session lose nothing', async ({ store, clock }) => {
+  defineCase('S28', '64 requests at once on one session lose nothing', async ({ store, clock }) => {
     await store.set('id', newSession(clock))
     const writers = Array.from({ length: 64 }, (_, n) => `key${n}`)
     const loaded = await Promise.all(writers.map(() => load(store, 'id', clock)))
@@ -53,7 +53,7 @@ export const mergingCases = [
     assert.deepEqual(await dataOf(store, 'id'), Object.fromEntries(writers.map((key, n) => [key, n])))
   }),
 
-  defineCase('S26', 'eight processes at once on one session lose nothing', async ({ store, clock }) => {
+  defineCase('S29', 'eight processes at once on one session lose nothing', async ({ store, clock }) => {
     await store.set('id', newSession(clock))
     const processes = Array.from(
       { length: 8 },
@@ -76,7 +76,7 @@ export const mergingCases = [
   }),
 
   defineCase(
-    'S27',
+    'S30',
     "onConflict: 'overwrite' stores the later writer's session as it is",
     async ({ store, other, clock }) => {
       await store.set('id', newSession(clock, { user: 1 }))

@@ -6,7 +6,7 @@ import { dataOf, load, newRecord, newSession, stored } from './data.ts'
 
 /** What is at rest, and how the store behaves towards its callers. */
 export const safetyCases = [
-  defineCase('S28', 'a session is kept under the hash of its id, and the id nowhere', async ({ store, clock }) => {
+  defineCase('S31', 'a session is kept under the hash of its id, and the id nowhere', async ({ store, clock }) => {
     const id = 'Qk_XT2K7-clT-x1tVvoY6tIQ83iP72KN'
     await store.set(id, {
       ...newSession(clock, { user: 1 }),
@@ -18,7 +18,7 @@ export const safetyCases = [
     assert.doesNotMatch(JSON.stringify(record), new RegExp(id))
   }),
 
-  defineCase('S29', 'stored text that cannot be read is no session, and is kept', async ({ store, clock }) => {
+  defineCase('S32', 'stored text that cannot be read is no session, and is kept', async ({ store, clock }) => {
     const key = hash('sha256', 'id', 'base64url')
     for (const data of ['{"cut off', '', 'null', '[1]', '"text"']) {
       await store.backend.write(key, newRecord(clock, data))
@@ -27,7 +27,7 @@ export const safetyCases = [
     }
   }),
 
-  defineCase('S30', 'stored text cannot reach an object’s prototype', async ({ store, clock }) => {
+  defineCase('S33', 'stored text cannot reach an object’s prototype', async ({ store, clock }) => {
     const key = hash('sha256', 'id', 'base64url')
     const spoilt =
       '{"a":1,"__proto__":{"admin":true},"constructor":{"prototype":{"admin":true}},"b":{"__proto__":{"x":1}}}'
@@ -38,7 +38,7 @@ export const safetyCases = [
   }),
 
   defineCase(
-    'S31',
+    'S34',
     'a session over maxBytes is refused, and what was stored stays',
     async ({ store, clock }) => {
       await store.set('id', newSession(clock, { a: 1 }))
@@ -54,7 +54,7 @@ export const safetyCases = [
     { options: { maxBytes: 1000 } },
   ),
 
-  defineCase('S32', 'each callback is called once, on a later tick', async ({ store, clock }) => {
+  defineCase('S35', 'each callback is called once, on a later tick', async ({ store, clock }) => {
     await callsBackOnce((done) => store.set('id', newSession(clock), done))
     const [error, session] = await callsBackOnce((done) => store.get('id', done))
     assert.equal(error ?? null, null)
@@ -65,7 +65,7 @@ export const safetyCases = [
     assert.equal((refused as { code?: string }).code, 'SESSION_EXPIRY_INVALID')
   }),
 
-  defineCase('S33', 'what the backend cannot do fails as unsupported', async ({ store }) => {
+  defineCase('S36', 'what the backend cannot do fails as unsupported', async ({ store }) => {
     const attempts: Record<string, () => Promise<unknown>> = {
       count: () => store.count(),
       clear: () => store.clear(),
@@ -78,7 +78,7 @@ export const safetyCases = [
     }
   }),
 
-  defineCase('S34', 'a closed store answers with an error, and closing again is fine', async ({ store }) => {
+  defineCase('S37', 'a closed store answers with an error, and closing again is fine', async ({ store }) => {
     await store.close()
     await store.close()
     await assert.rejects(store.get('id'), { code: 'SESSION_STORE_CLOSED' })

@@ -5,7 +5,7 @@ import { dataOf, LIFETIME, load, newSession, stored } from './data.ts'
 
 /** What a save does when nobody else interferes, and that what is gone stays gone. */
 export const savingCases = [
-  defineCase('S13', 'an unchanged session is not written again', async ({ store, clock }) => {
+  defineCase('S16', 'an unchanged session is not written again', async ({ store, clock }) => {
     await store.set('id', newSession(clock, { a: 1 }))
     const before = await stored(store.backend, keyOf('id'))
     clock.advance(1000)
@@ -13,7 +13,7 @@ export const savingCases = [
     assert.deepEqual(await stored(store.backend, keyOf('id')), before)
   }),
 
-  defineCase('S14', 'an unchanged session near its end is touched, not rewritten', async ({ store, clock }) => {
+  defineCase('S17', 'an unchanged session near its end is touched, not rewritten', async ({ store, clock }) => {
     await store.set('id', newSession(clock, { a: 1 }))
     const before = await stored(store.backend, keyOf('id'))
     clock.advance(LIFETIME / 2)
@@ -25,7 +25,7 @@ export const savingCases = [
     })
   }),
 
-  defineCase('S15', 'a changed session is stored, and keeps its beginning', async ({ store, clock }) => {
+  defineCase('S18', 'a changed session is stored, and keeps its beginning', async ({ store, clock }) => {
     const createdAt = clock.ms
     await store.set('id', newSession(clock, { a: 1, b: 1 }))
     clock.advance(1000)
@@ -35,7 +35,7 @@ export const savingCases = [
     assert.equal((await stored(store.backend, keyOf('id'))).record.createdAt, createdAt)
   }),
 
-  defineCase('S16', 'one session object can be saved several times', async ({ store, clock }) => {
+  defineCase('S19', 'one session object can be saved several times', async ({ store, clock }) => {
     const session = newSession(clock, { a: 1 })
     await store.set('id', session)
     session.a = 2
@@ -48,7 +48,7 @@ export const savingCases = [
     assert.deepEqual(await dataOf(store, 'id'), { a: 2, b: 2 })
   }),
 
-  defineCase('S17', 'a destroyed session is gone, and destroying it again is fine', async ({ store, other, clock }) => {
+  defineCase('S20', 'a destroyed session is gone, and destroying it again is fine', async ({ store, other, clock }) => {
     await store.set('id', newSession(clock))
     await store.destroy('id')
     assert.equal(await store.get('id'), null)
@@ -57,7 +57,7 @@ export const savingCases = [
   }),
 
   defineCase(
-    'S18',
+    'S21',
     'a request that changes a session does not bring it back after a log-out',
     async ({ store, other, clock }) => {
       await store.set('id', newSession(clock, { user: 1 }))
@@ -69,7 +69,7 @@ export const savingCases = [
   ),
 
   defineCase(
-    'S19',
+    'S22',
     'a request that only reads does not bring it back after a log-out',
     async ({ store, other, clock }) => {
       await store.set('id', newSession(clock, { user: 1 }))
@@ -82,7 +82,7 @@ export const savingCases = [
     },
   ),
 
-  defineCase('S20', 'a session that expired under a slow request does not come back', async ({ store, clock }) => {
+  defineCase('S23', 'a session that expired under a slow request does not come back', async ({ store, clock }) => {
     await store.set('id', newSession(clock, { user: 1 }))
     const slow = await load(store, 'id', clock)
     clock.advance(LIFETIME + 1000)
@@ -93,7 +93,7 @@ export const savingCases = [
     assert.equal(await store.get('id'), null)
   }),
 
-  defineCase('S21', 'a touch moves the expiry and stores no change of data', async ({ store, clock }) => {
+  defineCase('S24', 'a touch moves the expiry and stores no change of data', async ({ store, clock }) => {
     await store.set('id', newSession(clock, { a: 1 }))
     clock.advance(LIFETIME / 2)
     const session = await load(store, 'id', clock)
