@@ -1,4 +1,4 @@
-import createError from '@fastify/error'
+import { createError } from '@fastify/error'
 
 // Codes are stable; messages may change. No message and no cause holds a session id or session data.
 

@@ -1,4 +1,4 @@
-import createError from '@fastify/error'
+import { createError } from '@fastify/error'
 
 /**
  * The table is not there, or was made for another version of this package. The message says what to run. Looked for

@@ -1,0 +1,46 @@
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { root } from './workspace.ts'
+
+/** Every page of documentation in the checkout at `from`, as paths relative to it. */
+export function pages(from: string = root): string[] {
+  const patterns = ['*.md', 'docs/**/*.md', '.changeset/README.md', '{packages,apps,examples}/*/*.md']
+  return globSync(patterns, { cwd: from, exclude: ['**/CHANGELOG.md'] }).sort()
+}
+
+export interface Sample {
+  /** The page, relative to the root of the checkout. */
+  page: string
+  /** The line of the page on which the code begins. */
+  line: number
+  language: string
+  code: string
+  /** The file that the code is a copy of, when an HTML comment before it names one. */
+  copyOf: string | undefined
+}
+
+/** The fenced code of a page, in order. */
+export function samplesOf(page: string, from: string = root): Sample[] {
+  const text = readFileSync(join(from, page), 'utf8')
+  return [...text.matchAll(/(?:^<!-- copy of (\S+) -->\n+)?^```(\w*)\n([\s\S]*?)^```$/gm)].map((match) => {
+    const [whole, copyOf, language = '', code = ''] = match
+    const before = text.slice(0, match.index + whole.indexOf('```'))
+    return { page, line: before.split('\n').length + 1, language, code, copyOf }
+  })
+}
+
+/** The program that a page tells its reader to begin with: the first that is whole. */
+export function quickStartOf(page: string, from: string = root): Sample {
+  const found = samplesOf(page, from).find(({ language, code }) => language === 'ts' && code.includes('.listen('))
+  if (!found) throw new Error(`${page} has no whole program`)
+  return found
+}
+
+/** The packages that a page tells its reader to install first. */
+export function installLineOf(page: string, from: string = root): string[] {
+  for (const { language, code } of samplesOf(page, from)) {
+    const line = language === 'sh' && /^npm install (.*)$/m.exec(code)?.[1]
+    if (line) return line.trim().split(/\s+/)
+  }
+  throw new Error(`${page} does not say what to install`)
+}

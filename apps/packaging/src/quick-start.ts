@@ -1,0 +1,55 @@
+import { freePort, ServerProcess, until } from '@session-stores/testing'
+import { userEnvironment } from './environment.ts'
+
+/** A server that a page's program talks to: where the page says it is, and where it is here. */
+export interface Address {
+  said: string
+  is: string
+}
+
+/** The program of a page, with nothing changed but where it listens and where its server is. */
+export function adapted(code: string, addresses: Address[]): string {
+  const listens = [{ said: 'port: 3000', is: 'port: Number(process.env.PORT)' }]
+  return [...listens, ...addresses].reduce((text, { said, is }) => {
+    if (!text.includes(said)) throw new Error(`the program does not say ${said}:\n${code}`)
+    return text.replaceAll(said, is)
+  }, code)
+}
+
+/** A compiled program as somebody writes it who has CommonJS: `require()`, and no `await` at the top. */
+export function asCommonJs(code: string): string {
+  const requires = code
+    .replace(/^import (\w+), (\{[^}]*\}) from ('[^']+');?$/gm, 'const $1 = require($3)\nconst $2 = $1')
+    .replace(/^import (\w+) from ('[^']+');?$/gm, 'const $1 = require($2)')
+    .replace(/^import (?:\* as (\w+)|(\{[^}]*\})) from ('[^']+');?$/gm, 'const $1$2 = require($3)')
+    .replace(/^export \{\};?$/m, '')
+  if (/^(import|export)\b/m.test(requires)) throw new Error(`cannot be turned to CommonJS:\n${code}`)
+  return `async function main() {\n${requires}\n}\nmain().catch((error) => {\n  console.error(error)\n  process.exit(1)\n})\n`
+}
+
+export interface Visit {
+  status: number
+  body: string
+  cookie: string | undefined
+}
+
+/** Runs a program that listens on PORT, and visits it so often, as one browser. Then asks it to end. */
+export async function visits(node: string, path: string, cwd: string, times: number): Promise<Visit[]> {
+  const port = await freePort()
+  const server = new ServerProcess(node, [path], { cwd, env: { ...userEnvironment(), PORT: `${port}` } })
+  const all: Visit[] = []
+  try {
+    let cookie: string | undefined
+    for (let i = 0; i < times; i += 1) {
+      const answer = await until(`${path} answers`, () => {
+        if (!server.alive) throw new Error(server.output)
+        return fetch(`http://127.0.0.1:${port}/`, { headers: cookie ? { cookie } : {} })
+      })
+      cookie = answer.headers.get('set-cookie')?.split(';')[0] ?? cookie
+      all.push({ status: answer.status, body: await answer.text(), cookie })
+    }
+  } finally {
+    await server.stop()
+  }
+  return all
+}

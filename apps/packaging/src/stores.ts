@@ -1,0 +1,35 @@
+import { MemcachedServer } from '@session-stores/testing/memcached'
+import { PostgresServer } from '@session-stores/testing/postgres'
+import { RedisServer } from '@session-stores/testing/redis'
+import type { Address } from './quick-start.ts'
+
+/** What a user of a package has besides: its driver, and that one's types where it has none of its own. */
+export interface StoreUse {
+  driver?: string
+  types: string[]
+}
+
+export const stores: Record<string, StoreUse> = {
+  core: { types: [] },
+  memcached: { driver: 'memjs', types: ['@types/memjs'] },
+  postgres: { driver: 'pg', types: ['@types/pg'] },
+  redis: { driver: 'ioredis', types: [] },
+  sqlite: { driver: 'better-sqlite3', types: [] },
+}
+
+/** The server that the program on a store's page talks to: where the page says it is, and where it is here. */
+export async function serverFor(short: string): Promise<{ addresses: Address[]; stop(): Promise<void> }> {
+  if (short === 'redis') {
+    const server = await RedisServer.start()
+    return { addresses: [{ said: 'redis://localhost:6379', is: server.url }], stop: () => server.stop() }
+  }
+  if (short === 'memcached') {
+    const server = await MemcachedServer.start()
+    return { addresses: [{ said: 'localhost:11211', is: server.address }], stop: () => server.stop() }
+  }
+  if (short === 'postgres') {
+    const server = await PostgresServer.start()
+    return { addresses: [{ said: 'postgres://localhost/app', is: server.url() }], stop: () => server.dispose() }
+  }
+  return { addresses: [], stop: async () => undefined }
+}

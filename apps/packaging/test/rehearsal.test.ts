@@ -1,0 +1,289 @@
+// A release from beginning to end, into a registry of its own on this machine, and what users then do with it.
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, test } from 'vitest'
+import { Clone } from '../src/clone.ts'
+import { Consumer } from '../src/consumer.ts'
+import { installLineOf, quickStartOf } from '../src/markdown.ts'
+import { nodeOf } from '../src/nodes.ts'
+import { adapted, asCommonJs, visits } from '../src/quick-start.ts'
+import { Registry } from '../src/registry.ts'
+import { attempt } from '../src/run.ts'
+import { serverFor, stores } from '../src/stores.ts'
+import { type Manifest, publishedPackages, readManifest, root } from '../src/workspace.ts'
+
+const SLOW = { timeout: 180_000 }
+const core = '@session-stores/core'
+const plugin = ['fastify', '@fastify/cookie', '@fastify/session']
+const packages = publishedPackages().map(({ short, manifest }) => ({ short, name: manifest.name }))
+
+let registry: Registry
+let clone: Clone
+let nodes: [string, string]
+let published = false
+const tokens: string[] = []
+const disposals: (() => unknown)[] = []
+
+beforeAll(async () => {
+  registry = await Registry.start()
+  disposals.push(() => registry.stop())
+  clone = await Clone.make()
+  disposals.push(() => clone.remove())
+  nodes = [await nodeOf(22), await nodeOf(24)]
+}, SLOW.timeout)
+
+afterAll(async () => {
+  for (const dispose of disposals.reverse()) await dispose()
+}, SLOW.timeout)
+
+function newConsumer(): Consumer {
+  assert(published, 'nothing was published')
+  const consumer = new Consumer(registry)
+  disposals.push(() => consumer.remove())
+  return consumer
+}
+
+describe('the first release', () => {
+  test('gives each package version 0.1.0 and a changelog', SLOW, async () => {
+    await clone.script('version')
+    for (const { short, manifest } of publishedPackages(clone.folder)) {
+      assert.equal(manifest.version, '0.1.0')
+      assert.match(changelog(short), /^# @session-stores\/\w+\n\n## 0\.1\.0\n/)
+    }
+    const changed = (await clone.status())
+      .map((line) => line.slice(3))
+      .filter((file) => !file.startsWith('.changeset/'))
+    const expected = packages.flatMap(({ short }) => [
+      `packages/${short}/CHANGELOG.md`,
+      `packages/${short}/package.json`,
+    ])
+    assert.deepEqual(changed.sort(), expected.sort())
+    await clone.commit('Version packages')
+  })
+
+  test('publishes all five, and tags them', SLOW, async () => {
+    await publish()
+    const tags = packages.map(({ name }) => `${name}@0.1.0`)
+    assert.deepEqual(await clone.tags(), tags)
+    assert.deepEqual(await clone.status(), [])
+    published = true
+  })
+
+  test('does nothing when it is done again', SLOW, async () => {
+    await publish()
+    for (const { name } of packages) assert.deepEqual(await registry.versions(name), ['0.1.0'])
+  })
+})
+
+describe.each(packages)('$name, as a user installs it', ({ short, name }) => {
+  const { driver, types } = stores[short] ?? assert.fail(`nothing is known of ${name}`)
+  const page = `packages/${short}/README.md`
+  let user: Consumer
+  let manifest: Manifest
+
+  beforeAll(() => {
+    user = newConsumer()
+    manifest = manifestOf(short)
+  })
+
+  test('is as small as the README says', SLOW, async () => {
+    await user.install('--legacy-peer-deps', name)
+    const [packages, kilobytes] = sizeInReadme(name)
+    const bytes = user.bytes()
+    assert.equal(user.installed().size, packages)
+    assert(Math.abs(bytes / 1000 - kilobytes) <= kilobytes / 10, `${name} takes ${Math.round(bytes / 1000)} kB`)
+  })
+
+  if (driver !== undefined) {
+    test('says what to install when its driver is missing', SLOW, async () => {
+      const program = `import '${driver}'; import '${name}'`
+      const { output } = await attempt(nodes[0], ['--input-type=module', '-e', program], user.folder)
+      assert.match(output, new RegExp(`Cannot find package '${driver}'`))
+      const listed = await user.list()
+      assert.notEqual(listed.code, 0)
+      assert.match(listed.output, new RegExp(`missing: ${driver}@.*, required by ${name}@`))
+    })
+
+    test('says which driver it needs when there is one that it cannot use', SLOW, async () => {
+      const { code, output } = await user.tryInstall(name, `${driver}@0`)
+      assert.notEqual(code, 0)
+      assert(output.includes(`peer ${driver}@"${manifest.peerDependencies?.[driver]}" from ${name}@0.1.0`), output)
+    })
+  }
+
+  test('brings core and its driver, and no other store or driver', SLOW, async () => {
+    const asked = installLineOf(page)
+    await user.install(...asked, ...plugin.filter((one) => !asked.includes(one)))
+    const installed = [...user.installed().keys()].map((place) => place.replace(/^.*node_modules\//, ''))
+    const drivers = Object.values(stores).flatMap((store) => store.driver ?? [])
+    assert.deepEqual(
+      installed.filter((one) => one.startsWith('@session-stores/') || drivers.includes(one)).sort(),
+      [...new Set([core, name, ...(driver ? [driver] : [])])].sort(),
+    )
+    const { code, output } = await user.list()
+    assert.equal(code, 0, output)
+  })
+
+  test('is published with what the repository says of it', () => {
+    const theirs = readManifest(join(user.folder, 'node_modules', name))
+    const rewritten = { dependencies: {}, devDependencies: {} }
+    assert.deepEqual({ ...theirs, ...rewritten }, { ...manifest, ...rewritten })
+    const ranges = Object.entries(manifest.dependencies ?? {})
+    const expected = ranges.map(([one, range]) => [one, range === 'workspace:^' ? '^0.1.0' : range])
+    assert.deepEqual(theirs.dependencies, Object.fromEntries(expected))
+  })
+
+  test('compiles with its quick start, strictly, with all declarations', SLOW, async () => {
+    await user.install('--save-dev', '@types/node@22', ...types)
+    user.write('package.json', JSON.stringify({ ...user.manifest(), type: 'module' }))
+    user.write('quick-start.ts', quickStartOf(page).code)
+    await user.compile('quick-start.ts', 'bundler')
+    await user.compile('quick-start.ts', 'nodenext')
+  })
+
+  test('runs its quick start as an ES module and as CommonJS, on Node 22 and 24', SLOW, async () => {
+    const server = await serverFor(short)
+    try {
+      const compiled = readFileSync(join(user.folder, 'compiled-nodenext', 'quick-start.js'), 'utf8')
+      const program = adapted(compiled, server.addresses)
+      const paths = [user.write('quick-start.mjs', program), user.write('quick-start.cjs', asCommonJs(program))]
+      for (const path of paths) {
+        const all = await Promise.all(nodes.map((node) => visits(node, path, user.folder, 3)))
+        for (const three of all) {
+          assert.deepEqual(
+            three.map(({ status, body }) => [status, JSON.parse(body)]),
+            [1, 2, 3].map((visits) => [200, { visits }]),
+          )
+        }
+      }
+    } finally {
+      await server.stop()
+    }
+  })
+})
+
+describe('the program in the root README', () => {
+  test('compiles and runs after the install line above it', SLOW, async () => {
+    const user = newConsumer()
+    await user.install(...installLineOf('README.md'))
+    await user.install('--save-dev', '@types/node@22')
+    user.write('package.json', JSON.stringify({ ...user.manifest(), type: 'module' }))
+    const { code } = quickStartOf('README.md')
+    assert(code.trim().split('\n').length <= 24, 'it is called twenty lines')
+    user.write('quick-start.ts', code)
+    const folder = await user.compile('quick-start.ts', 'nodenext')
+    const compiled = readFileSync(join(folder, 'quick-start.js'), 'utf8')
+    const path = user.write('quick-start.mjs', adapted(compiled, []))
+    for (const { status, body } of await visits(nodes[1], path, user.folder, 2)) {
+      assert.equal(status, 200)
+      assert.match(body, /\w/)
+    }
+  })
+})
+
+describe('a fix of core', () => {
+  test('is a release of core alone, which the stores take', SLOW, async () => {
+    clone.changeset('a-fix', { core: 'patch' }, 'Mends something.')
+    await clone.script('version')
+    assert.deepEqual(versions(), {
+      core: '0.1.1',
+      memcached: '0.1.0',
+      postgres: '0.1.0',
+      redis: '0.1.0',
+      sqlite: '0.1.0',
+    })
+    assert.match(changelog('core'), /## 0\.1\.1\n\n### Patch Changes\n\n- (\w+: )?Mends something\./)
+    await clone.undo()
+  })
+})
+
+describe('a breaking change of core', () => {
+  const text = 'newVersion is now called freshVersion.'
+
+  test('breaks the stores too, and their changelogs say so', SLOW, async () => {
+    assert(published, 'nothing was published')
+    clone.replace('packages/*/src/**/*.ts', 'newVersion', 'freshVersion')
+    clone.changeset('a-break', { core: 'minor', redis: 'patch' }, text)
+    await clone.commit('Rename')
+    await clone.script('version')
+    assert.deepEqual(versions(), {
+      core: '0.2.0',
+      memcached: '0.2.0',
+      postgres: '0.2.0',
+      redis: '0.2.0',
+      sqlite: '0.2.0',
+    })
+    for (const { short } of packages) {
+      const [newest = ''] = changelog(short).split('\n## 0.1.0')
+      assert.match(newest, new RegExp(`## 0\\.2\\.0\\n\\n### Minor Changes\\n\\n- (\\w+: )?${text}`))
+      if (short !== 'core') assert(newest.includes('@session-stores/core@0.2.0'))
+    }
+    await clone.commit('Version packages')
+    await publish()
+    for (const { name } of packages) assert.deepEqual(await registry.versions(name), ['0.1.0', '0.2.0'])
+  })
+
+  test('leaves users where they were until they ask for it', SLOW, async () => {
+    const user = newConsumer()
+    await user.install('@session-stores/sqlite@^0.1.0')
+    assert.deepEqual(ours(user), { '@session-stores/core': '0.1.0', '@session-stores/sqlite': '0.1.0' })
+    await user.install('@session-stores/sqlite@latest')
+    assert.deepEqual(ours(user), { '@session-stores/core': '0.2.0', '@session-stores/sqlite': '0.2.0' })
+  })
+
+  test('beside an old store: each has the core that it asks for, and the program runs', SLOW, async () => {
+    const user = newConsumer()
+    const page = 'packages/sqlite/README.md'
+    const others = installLineOf(page).filter((one) => !one.startsWith('@session-stores/'))
+    await user.install('@session-stores/sqlite@0.1.0', '@session-stores/core@0.2.0', ...new Set([...others, ...plugin]))
+    assert.deepEqual(ours(user), {
+      '@session-stores/core': '0.2.0',
+      '@session-stores/sqlite': '0.1.0',
+      '@session-stores/sqlite/node_modules/@session-stores/core': '0.1.0',
+    })
+    assert.equal((await user.list()).code, 0)
+    await user.install('--save-dev', '@types/node@22')
+    user.write('package.json', JSON.stringify({ ...user.manifest(), type: 'module' }))
+    user.write('quick-start.ts', `import { freshVersion } from '${core}'\nfreshVersion()\n${quickStartOf(page).code}`)
+    const folder = await user.compile('quick-start.ts', 'nodenext')
+    const compiled = readFileSync(join(folder, 'quick-start.js'), 'utf8')
+    const path = user.write('quick-start.mjs', adapted(compiled, []))
+    for (const { status } of await visits(nodes[1], path, user.folder, 2)) assert.equal(status, 200)
+  })
+})
+
+test('no token is in a file of the clone', SLOW, async () => {
+  assert(tokens.length >= 3)
+  for (const token of tokens)
+    assert.equal((await attempt('grep', ['-rlF', '--exclude-dir=node_modules', token, '.'], clone.folder)).code, 1)
+})
+
+async function publish(): Promise<void> {
+  tokens.push(await clone.publish(registry))
+}
+
+function changelog(short: string): string {
+  return readFileSync(join(clone.folder, 'packages', short, 'CHANGELOG.md'), 'utf8')
+}
+
+function manifestOf(short: string): Manifest {
+  return readManifest(join(clone.folder, 'packages', short))
+}
+
+function versions(): Record<string, string> {
+  return Object.fromEntries(packages.map(({ short }) => [short, manifestOf(short).version]))
+}
+
+/** What there is of ours in a user's node_modules. */
+function ours(user: Consumer): Record<string, string> {
+  return Object.fromEntries([...user.installed()].filter(([place]) => place.startsWith('@session-stores/')))
+}
+
+/** From the table in the root README: how many packages, and how many kB. */
+function sizeInReadme(name: string): [packages: number, kilobytes: number] {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  const row = new RegExp(`^\\| \`${name}\` \\| (\\d+) \\| (\\d+) kB \\|`, 'm').exec(readme)
+  assert(row, `the README does not say how large ${name} is`)
+  return [Number(row[1]), Number(row[2])]
+}
