@@ -8,6 +8,8 @@ const CONNECT_TIMEOUT = 1000
 const ATTEMPT_PAUSE = 10
 /** The pause between attempts while commands wait, in ms. */
 const WAITING_PAUSE = 100
+/** How long commands wait while the server is known to be down, in ms, and how long before their deadline they give up. */
+const KNOWN_DOWN_PATIENCE = 100
 /** How long one `ping` waits, in ms. The next one goes on waiting for the same answer. */
 const PING_PATIENCE = 250
 /** A connection that answers nothing for this long, while a new one is answered, is dead. In ms. */
@@ -49,13 +51,17 @@ export class Lifeline {
   }
 
   /**
-   * Resolves when the client is no longer reconnecting, rejects with the reason when that takes longer than the timeout. Commands
-   * wait here, not in the client's queue: that would send them long after everybody stopped waiting for them.
+   * Resolves when the client is connected again; rejects with the reason when that takes too long. Commands wait here, not
+   * in the client's queue: that would send them long after everybody stopped waiting for them.
    */
   restored(): Promise<void> {
-    this.#restoring ??= this.#restore().finally(() => {
-      this.#restoring = undefined
-    })
+    if (this.#restoring === undefined) {
+      const knownDown = performance.now() - this.#lastFailure < this.#timeout
+      if (knownDown) return within(KNOWN_DOWN_PATIENCE, this.#revive())
+      this.#restoring = this.#restore().finally(() => {
+        this.#restoring = undefined
+      })
+    }
     return this.#restoring
   }
 
@@ -65,10 +71,10 @@ export class Lifeline {
   }
 
   async #restore(): Promise<void> {
-    const end = performance.now() + this.#timeout
+    const end = performance.now() + this.#timeout - KNOWN_DOWN_PATIENCE
     while (this.#client.status === 'reconnecting') {
       try {
-        await this.#revive()
+        await within(Math.max(0, end - performance.now()), this.#revive())
       } catch (error) {
         if (this.#closed || performance.now() + WAITING_PAUSE > end) throw error
         await sleep(WAITING_PAUSE, undefined, { ref: false })
@@ -106,6 +112,8 @@ export class Lifeline {
     this.#pings.delete(connection)
     // The client of a Cluster makes a new connection to the server when it next needs one.
     connection.disconnect(!isCluster(this.#client))
+    // It would wait 2 s for the other end to agree.
+    ;(connection as { stream?: { destroy?: () => void } }).stream?.destroy?.()
   }
 
   /** Connects the client if the server can be reached. */

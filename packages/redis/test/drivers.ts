@@ -1,4 +1,4 @@
-import type { RedisServer, SentinelServers } from '@session-stores/testing/redis'
+import type { SentinelServers } from '@session-stores/testing/redis'
 import * as ioredis6 from 'ioredis'
 import * as ioredis5 from 'ioredis5'
 import { afterAll } from 'vitest'
@@ -8,7 +8,7 @@ type Address = { host: string; port: number }
 /** A way to talk to Redis that users may have: version of the driver, protocol, shape of replies. */
 export interface Driver {
   name: string
-  redis(server: Address | RedisServer, options?: object): ioredis6.Redis
+  redis(server: { port: number }, options?: object): ioredis6.Redis
   sentinel(servers: SentinelServers, options?: object): ioredis6.Redis
   cluster(nodes: Address[], options?: object): ioredis6.Cluster
 }

@@ -15,7 +15,11 @@ export class RedisServer {
 
   /** @param options as on the command line of redis-server: `'--maxmemory', '2mb'` */
   static async start(...options: string[]): Promise<RedisServer> {
-    const server = new RedisServer(await freePort(), options)
+    return RedisServer.startOn(await freePort(), ...options)
+  }
+
+  static async startOn(port: number, ...options: string[]): Promise<RedisServer> {
+    const server = new RedisServer(port, options)
     await server.start()
     return server
   }
@@ -33,8 +37,11 @@ export class RedisServer {
     return { host: '127.0.0.1', port: this.port }
   }
 
-  /** Starts it, also again after it was stopped, and resolves when it answers; while it loads its data, with an error. */
-  async start(): Promise<void> {
+  /**
+   * Starts it, also again after it was stopped, and resolves when it answers, be it that it is still loading its data.
+   * @param options for this time only
+   */
+  async start(...options: string[]): Promise<void> {
     const where = ['--bind', '127.0.0.1', '--port', `${this.port}`, '--dir', this.folder]
     const process = new ServerProcess('redis-server', [
       ...where,
@@ -43,6 +50,7 @@ export class RedisServer {
       '--protected-mode',
       'no',
       ...this.#options,
+      ...options,
     ])
     this.#process = process
     await until(`redis-server on port ${this.port}`, async () => {
@@ -138,9 +146,7 @@ export class RedisClusterServers {
     await until('the Cluster is whole', async () => {
       const states = await Promise.all(this.servers.map((server) => server.cli('CLUSTER', 'INFO')))
       if (!states.every((state) => /cluster_state:ok/.test(state) && /cluster_size:3\b/.test(state))) return false
-      const masters = await this.masters()
-      const replication = await Promise.all(masters.map((server) => server.cli('INFO', 'replication')))
-      return masters.length === 3 && replication.every((info) => /state=online/.test(info))
+      return (await this.masters()).length === 3 && areInStep(this.servers, 3)
     })
   }
 
@@ -194,6 +200,14 @@ export class RedisClusterServers {
   }
 }
 
+/** Whether so many of the servers are masters with a replica, and the others replicas that have their master's data. */
+async function areInStep(servers: readonly RedisServer[], masters: number): Promise<boolean> {
+  const infos = await Promise.all(servers.map((server) => server.cli('INFO', 'replication')))
+  const online = infos.filter((info) => info.includes('role:master') && info.includes('state=online'))
+  const replicas = infos.filter((info) => info.includes('role:slave') && info.includes('master_link_status:up'))
+  return online.length === masters && replicas.length === servers.length - masters
+}
+
 async function busPort(server: RedisServer): Promise<string> {
   const nodes = await server.cli('CLUSTER', 'NODES')
   return /@(\d+)/.exec(nodes)?.[1] ?? ''
@@ -209,7 +223,7 @@ export class SentinelServers {
     const fast = ['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1']
     const master = await RedisServer.start(...fast)
     const replica = await RedisServer.start('--replicaof', `127.0.0.1 ${master.port}`, ...fast)
-    await until('the replica is in step', async () => /state=online/.test(await master.cli('INFO', 'replication')))
+    await until('the replica is in step', () => areInStep([master, replica], 1))
     const sentinels = await Promise.all([1, 2, 3].map(() => Sentinel.start('sessions', master)))
     await until('the Sentinels know each other and the replica', async () => {
       const views = await Promise.all(sentinels.map((each) => each.cli('INFO', 'sentinel')))
@@ -238,9 +252,8 @@ export class SentinelServers {
   /** Resolves when the other server is the master's replica and in step. */
   async whole(): Promise<void> {
     await until('the Sentinel set is whole', async () => {
-      const master = await this.master()
-      const info = await master.cli('INFO', 'replication')
-      return info.includes('role:master') && info.includes('state=online')
+      const info = await (await this.master()).cli('INFO', 'replication')
+      return info.includes('role:master') && areInStep(this.servers, 1)
     })
   }
 

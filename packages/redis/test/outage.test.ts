@@ -1,0 +1,275 @@
+import { createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Browser, buildApp, freePort } from '@session-stores/testing'
+import { RedisServer } from '@session-stores/testing/redis'
+import type { Redis } from 'ioredis'
+import { afterEach, describe, expect, test } from 'vitest'
+import { RedisStore } from '../src/index.ts'
+import { drivers, ioredis } from './drivers.ts'
+import { Line } from './line.ts'
+
+/** The default deadline, and what the issue allows on top, in ms. */
+const DEADLINE = 2000 + 100
+
+let stopping: Array<() => unknown> = []
+afterEach(async () => {
+  for (const stop of stopping.reverse()) await stop()
+  stopping = []
+})
+
+async function startServer(...options: string[]): Promise<RedisServer> {
+  const server = await RedisServer.start(...options)
+  stopping.push(() => server.stop())
+  return server
+}
+
+/** A server that has all it acknowledged when it is started again. */
+const startDurable = () => startServer('--appendonly', 'yes', '--appendfsync', 'always')
+
+/** The application of the plugin cases over this client, and somebody who is logged in. */
+async function startApp(client: Redis) {
+  const app = buildApp(new RedisStore({ client }))
+  stopping.push(() => app.close())
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  return new Browser(app)
+}
+
+async function logIn(client: Redis): Promise<Browser> {
+  const browser = await startApp(client)
+  await browser.post('/login/ada')
+  return browser
+}
+
+/** @returns with the time that the request took, less what this process was not given by a busy machine */
+async function timed(browser: Browser, method: string, path: string) {
+  const begun = performance.now()
+  let [last, stalled] = [begun, 0]
+  const stalls = setInterval(() => {
+    const now = performance.now()
+    stalled += Math.max(0, now - last - 15)
+    last = now
+  }, 10)
+  const response = await browser.request(method, path)
+  const body: unknown = await response.json()
+  clearInterval(stalls)
+  return { response, body, ms: performance.now() - begun - stalled }
+}
+
+/** Requests of every kind, one after the other and at once, while sessions cannot be reached. */
+async function expectOutage(browser: Browser): Promise<void> {
+  const kinds = [
+    ['GET', '/me'],
+    ['POST', '/set/a/1'],
+    ['POST', '/login/eve'],
+    ['POST', '/logout'],
+  ] as const
+  const ask = async (method: string, path: string) => {
+    const { response, body, ms } = await timed(browser, method, path)
+    expect({ path, status: response.status, body }).toEqual({
+      path,
+      status: 503,
+      body: {
+        statusCode: 503,
+        code: 'SESSION_STORE_UNAVAILABLE',
+        error: 'Service Unavailable',
+        message: expect.stringMatching(/^the redis session store is unavailable: /),
+      },
+    })
+    expect(response.headers.getSetCookie(), 'nobody is logged out').toEqual([])
+    expect(ms, `${method} ${path}`).toBeLessThan(DEADLINE)
+    return ms
+  }
+  const first = await Promise.all(kinds.map(([method, path]) => ask(method, path)))
+  expect(Math.max(...first), 'it was worth waiting for').toBeGreaterThan(1500)
+  for (const [method, path] of kinds) {
+    expect(await ask(method, path), 'known to be down').toBeLessThan(500)
+  }
+}
+
+/** The very next request works, and the session is what it was. */
+async function expectRecovery(browser: Browser, session: object = { user: 'ada' }): Promise<void> {
+  const { response, body } = await timed(browser, 'GET', '/me')
+  expect({ status: response.status, body }).toEqual({ status: 200, body: session })
+}
+
+describe.each(drivers)('$name', ({ redis }) => {
+  test('a server that is paused', async () => {
+    const server = await startServer()
+    const browser = await logIn(redis(server))
+    server.pause()
+    await expectOutage(browser)
+    server.resume()
+    await expectRecovery(browser)
+  })
+
+  test('a server that is killed, and comes back with its data', async () => {
+    const server = await startDurable()
+    const browser = await logIn(redis(server))
+    await server.kill()
+    await expectOutage(browser)
+    await server.start()
+    await expectRecovery(browser)
+  })
+
+  test('a server that is killed, and comes back empty', async () => {
+    const server = await startServer()
+    const browser = await logIn(redis(server))
+    await server.kill()
+    await expectOutage(browser)
+    await server.start()
+    await expectRecovery(browser, {})
+    await browser.post('/login/ada')
+    await browser.post('/set/a/1')
+    await expectRecovery(browser, { user: 'ada', a: '1' })
+  })
+
+  test('a server that is killed while it is paused', async () => {
+    const server = await startDurable()
+    const browser = await logIn(redis(server))
+    server.pause()
+    await expectOutage(browser)
+    await server.kill()
+    await server.start()
+    await expectRecovery(browser)
+  })
+
+  test('a server that cannot be reached from the start: something listens and never answers', async () => {
+    const port = await freePort()
+    const silent = createServer().listen(port, '127.0.0.1')
+    const sockets = new Set<{ destroy(): void }>()
+    silent.on('connection', (socket) => sockets.add(socket.on('error', () => {})))
+    const elsewhere = await logIn(redis(await startServer()))
+    const browser = await startApp(redis({ port }))
+    browser.cookie = elsewhere.cookie
+    await expectOutage(browser)
+    silent.close()
+    for (const socket of sockets) socket.destroy()
+    const server = await RedisServer.startOn(port)
+    stopping.push(() => server.stop())
+    await browser.post('/login/ada')
+    await expectRecovery(browser)
+  })
+
+  test('a line that goes dead without a word, while new connections work', async () => {
+    const server = await startServer()
+    const line = await Line.to(server)
+    stopping.push(() => line[Symbol.asyncDispose]())
+    const browser = await logIn(redis(line))
+    line.goDead()
+    const begun = performance.now()
+    await expect
+      .poll(async () => (await timed(browser, 'GET', '/me')).response.status, { timeout: 10_000, interval: 50 })
+      .toBe(200)
+    expect(performance.now() - begun).toBeLessThan(2 * DEADLINE)
+    await expectRecovery(browser)
+  })
+
+  test('a network that swallows everything', async () => {
+    const server = await startServer()
+    const line = await Line.to(server)
+    stopping.push(() => line[Symbol.asyncDispose]())
+    const browser = await logIn(redis(line))
+    line.swallowAll()
+    await expectOutage(browser)
+    line.mend()
+    const begun = performance.now()
+    await expect
+      .poll(async () => (await timed(browser, 'GET', '/me')).response.status, { timeout: 10_000, interval: 20 })
+      .toBe(200)
+    expect(performance.now() - begun).toBeLessThan(DEADLINE)
+  })
+})
+
+describe('what a long outage does to the client', () => {
+  test('sessions are back at once though the client would have waited another minute, and it tries no more often', async () => {
+    const server = await startDurable()
+    const attempts: number[] = []
+    const client = ioredis.redis(server, {
+      retryStrategy(times: number) {
+        attempts.push(times)
+        return 60_000
+      },
+    })
+    const browser = await logIn(client)
+    await server.kill()
+    await expectOutage(browser)
+    expect(client.status).toBe('reconnecting')
+    await server.start()
+    await expectRecovery(browser)
+    expect(attempts).toEqual([1])
+  })
+
+  test('the first request after a quiet outage works', async () => {
+    const server = await startDurable()
+    const client = ioredis.redis(server, { retryStrategy: () => 60_000 })
+    const browser = await logIn(client)
+    await server.kill()
+    await expect.poll(() => client.status).toBe('reconnecting')
+    await server.start()
+    await expectRecovery(browser)
+  })
+
+  test('also without an offline queue', async () => {
+    const server = await startDurable()
+    const client = ioredis.redis(server, { enableOfflineQueue: false, lazyConnect: true })
+    await client.connect()
+    const browser = await logIn(client)
+    await server.kill()
+    await expectOutage(browser)
+    await server.start()
+    await expectRecovery(browser)
+  })
+
+  test('a request that meets a short one waits for its end', async () => {
+    const server = await startDurable()
+    const browser = await logIn(ioredis.redis(server, { retryStrategy: () => 60_000 }))
+    await server.kill()
+    const answer = timed(browser, 'GET', '/me')
+    await sleep(500)
+    await server.start()
+    expect((await answer).body).toEqual({ user: 'ada' })
+  })
+
+  test('what failed is not done later, behind everybody’s back', async () => {
+    const server = await startServer()
+    const client = ioredis.redis(server, { retryStrategy: () => 60_000 })
+    const store = new RedisStore({ client })
+    await store.ping()
+    await server.kill()
+    await expect.poll(() => client.status).toBe('reconnecting')
+    const saves = Array.from({ length: 20 }, (_, n) => store.set(`id${n}`, {}))
+    await Promise.all(saves.map((save) => expect(save).rejects.toMatchObject({ statusCode: 503 })))
+    await server.start()
+    await store.set('id', {})
+    expect(await server.cli('DBSIZE')).toBe('1')
+  })
+
+  test('a client that its owner closed stays closed', async () => {
+    const server = await startServer()
+    const client = ioredis.redis(server)
+    const store = new RedisStore({ client })
+    await store.set('id', {})
+    client.disconnect()
+    await expect.poll(() => client.status).toBe('end')
+    await expect(store.get('id')).rejects.toMatchObject({
+      statusCode: 503,
+      cause: { message: 'Connection is closed.' },
+    })
+    await expect(store.ping()).rejects.toMatchObject({ statusCode: 503 })
+    expect(client.status).toBe('end')
+  })
+
+  test('closing the store leaves the client open, and ends its attempts to connect', async () => {
+    const server = await startServer()
+    const client = ioredis.redis(server)
+    const store = new RedisStore({ client })
+    await store.set('id', {})
+    await store.close()
+    expect(await client.ping()).toBe('PONG')
+    const other = new RedisStore({ client })
+    await server.kill()
+    const answer = expect(other.get('id')).rejects.toMatchObject({ statusCode: 503 })
+    await other.close()
+    await answer
+  })
+})
