@@ -1,10 +1,4 @@
-export type {
-  Awaitable,
-  Backend,
-  SessionRecord,
-  StoredRecord,
-  Version,
-} from './backend.ts'
+export type { Awaitable, Backend, SessionRecord, StoredRecord, Version } from './backend.ts'
 export type { OperationMessage, Outcome } from './diagnostics.ts'
 export {
   SessionConflict,
@@ -16,11 +10,12 @@ export {
   SessionUnsupported,
 } from './errors.ts'
 export { MemoryStore } from './memory.ts'
-export type {
-  ConflictResolver,
-  Serializer,
-  SessionData,
-  StoreOptions,
+export {
+  type ConflictResolver,
+  DEFAULT_TIMEOUT,
+  type Serializer,
+  type SessionData,
+  type StoreOptions,
 } from './options.ts'
 export { type SessionInfo, SessionStore } from './store.ts'
 export { newVersion } from './version.ts'

@@ -95,6 +95,9 @@ export interface Settings {
   now: () => number
 }
 
+/** How long an operation may take by default, in ms: for backends that bound their own waiting. */
+export const DEFAULT_TIMEOUT = 2000
+
 /** The longest delay a Node timer takes. */
 const MAX_DELAY = 2 ** 31 - 1
 
@@ -121,7 +124,7 @@ export function settingsFrom(options: StoreOptions = {}): Settings {
   }
   for (const name of Object.keys(options)) {
     if (!(known as string[]).includes(name)) {
-      throw new TypeError(`unknown option ${inspect(name)}: the options are ${known.join(', ')}`)
+      throw new TypeError(`unknown option ${inspect(name)}: the options of every store are ${known.join(', ')}`)
     }
   }
   const settings: Settings = {
@@ -129,7 +132,7 @@ export function settingsFrom(options: StoreOptions = {}): Settings {
     absoluteTimeout: options.absoluteTimeout || Number.POSITIVE_INFINITY,
     touchInterval: options.touchInterval,
     maxBytes: options.maxBytes ?? 65_536,
-    timeout: options.timeout ?? 2000,
+    timeout: options.timeout ?? DEFAULT_TIMEOUT,
     pruneInterval: options.pruneInterval ?? 300_000,
     onConflict: options.onConflict ?? 'merge',
     serializer: options.serializer,

@@ -18,7 +18,7 @@ describe('a wrong option is a TypeError that names it, what it wants and what it
     [{ serializer: null }, /^serializer must be .*; got null$/],
     [{ now: 5 }, /^now must be a function .*; got 5$/],
     [{ now: () => undefined }, /^now must be a function that answers ms since the epoch; got \[Function/],
-    [{ tll: 5 }, /^unknown option 'tll': the options are ttl, /],
+    [{ tll: 5 }, /^unknown option 'tll': the options of every store are ttl, /],
   ]
   for (const [options, message] of wrong) {
     test(Object.entries(options).join(), () => {

@@ -1,11 +1,8 @@
 import { inspect } from 'node:util'
-import { SessionStore, type StoreOptions } from '@session-stores/core'
+import { DEFAULT_TIMEOUT, SessionStore, type StoreOptions } from '@session-stores/core'
 import { SqliteBackend } from './backend.ts'
 import type { SqliteDatabase } from './database.ts'
 import { openDatabase, prepareSchema } from './schema.ts'
-
-/** The default of core's `timeout`, in ms. */
-const TIMEOUT = 2000
 
 export type SqliteStoreOptions = FileOptions | DatabaseOptions
 
@@ -56,7 +53,7 @@ export class SqliteStore<Session extends object = any> extends SessionStore<Sess
   constructor(options: SqliteStoreOptions) {
     checkOptions(options)
     const { path, database, synchronous = 'NORMAL', ...rest } = options
-    const backend = new SqliteBackend(options.timeout ?? TIMEOUT)
+    const backend = new SqliteBackend(options.timeout ?? DEFAULT_TIMEOUT)
     super(backend, rest)
     if (database) prepareSchema(database)
     backend.connect(database ?? openDatabase(path, synchronous), database === undefined)
