@@ -39,6 +39,7 @@ export interface ClientOptions {
   keyPrefix?: string
   scaleReads?: unknown
   role?: unknown
+  sentinels?: unknown
 }
 
 export function isCluster(client: RedisClient): client is RedisCluster {

@@ -61,7 +61,7 @@ interface Masters {
 async function mastersOf(cluster: RedisCluster): Promise<Masters> {
   for (let look = 1; ; look += 1) {
     const connections = cluster.nodes('master')
-    const views = await Promise.all(connections.map(async (each) => parse(`${await each.call('CLUSTER', 'NODES')}`)))
+    const views = await Promise.all(connections.map(viewOf))
     const asked = new Set(views.map(({ own }) => own?.id))
     const owners = new Set(views.flatMap(({ masters }) => masters.map(({ id }) => id)))
     if (owners.size > 0 && [...owners].every((id) => asked.has(id))) {
@@ -71,6 +71,15 @@ async function mastersOf(cluster: RedisCluster): Promise<Masters> {
     if (look === LOOKS) throw new Error('not every master of the Cluster can be reached')
     refreshSlots(cluster)
     await sleep(REST)
+  }
+}
+
+/** What the server behind this connection knows; nothing when it does not answer. */
+async function viewOf(connection: RedisConnection): Promise<View> {
+  try {
+    return parse(`${await connection.call('CLUSTER', 'NODES')}`)
+  } catch {
+    return { own: undefined, masters: [] }
   }
 }
 
@@ -85,8 +94,15 @@ interface ClusterNode {
   slots: string[]
 }
 
-/** What one server says in answer to CLUSTER NODES: about itself, and which masters have slots. */
-function parse(answer: string): { own: ClusterNode | undefined; masters: ClusterNode[] } {
+interface View {
+  /** The server itself. */
+  own: ClusterNode | undefined
+  /** Every master with slots. */
+  masters: ClusterNode[]
+}
+
+/** The answer to CLUSTER NODES. */
+function parse(answer: string): View {
   let own: ClusterNode | undefined
   const masters: ClusterNode[] = []
   for (const line of answer.split('\n')) {

@@ -1,0 +1,168 @@
+import { hash } from 'node:crypto'
+import { RedisClusterServers, RedisServer } from '@session-stores/testing/redis'
+import { afterAll, describe, expect, test } from 'vitest'
+import { type RedisClient, RedisStore } from '../src/index.ts'
+import { drivers, freshPrefix, ioredis } from './drivers.ts'
+
+const server = await RedisServer.start()
+const servers = await RedisClusterServers.start()
+afterAll(() => Promise.all([server.stop(), servers.stop()]))
+
+const places: Array<{ where: string; connect(options?: object): RedisClient }> = [
+  ...drivers.map((driver) => ({
+    where: `one server, ${driver.name}`,
+    connect: (options?: object) => driver.redis(server, options),
+  })),
+  ...drivers.map((driver) => ({
+    where: `Cluster, ${driver.name}`,
+    connect: (options?: object) => driver.cluster(servers.addresses, options),
+  })),
+]
+
+async function fill(store: RedisStore, count: number): Promise<string[]> {
+  const ids = Array.from({ length: count }, (_, n) => `id${n}`)
+  await Promise.all(ids.map((id) => store.set(id, { id })))
+  return ids
+}
+
+async function idsOf(store: RedisStore): Promise<string[]> {
+  const ids = new Set<string>()
+  for await (const { handle, session } of store.scan()) {
+    expect(handle).toBe(hash('sha256', session.id, 'base64url'))
+    ids.add(session.id)
+  }
+  return [...ids].sort()
+}
+
+describe.each(places)('$where', ({ connect }) => {
+  test('more sessions than one SCAN answers: all are counted once, listed and cleared', async () => {
+    const store = new RedisStore({ client: connect(), prefix: freshPrefix() })
+    const ids = await fill(store, 3000)
+    expect(await store.count()).toBe(3000)
+    expect(await idsOf(store)).toEqual(ids.sort())
+    await store.clear()
+    expect(await store.count()).toBe(0)
+    expect(await idsOf(store)).toEqual([])
+  })
+
+  test('a store sees and clears its own prefix only, whatever is in it', async () => {
+    const client = connect()
+    const odd = [
+      '*',
+      '?',
+      'a*',
+      'a?',
+      '[ab]',
+      'a',
+      'b',
+      '[^a]',
+      '\\',
+      '\\*',
+      'a\\',
+      '漢',
+      '漢*',
+      ':',
+      '{a}',
+      '{',
+      '}',
+      '\n',
+    ]
+    const stores = odd.map((prefix) => new RedisStore({ client, prefix: `odd:${prefix}` }))
+    await Promise.all(stores.map((store) => fill(store, 3)))
+    for (const [n, store] of stores.entries()) {
+      expect(await store.count(), odd[n]).toBe(3)
+      expect(await idsOf(store), odd[n]).toEqual(['id0', 'id1', 'id2'])
+    }
+    for (const [n, store] of stores.entries()) {
+      await store.clear()
+      for (const [m, other] of stores.entries()) expect(await other.count(), odd[m]).toBe(m <= n ? 0 : 3)
+    }
+  })
+
+  test('what else begins with the prefix is left alone', async () => {
+    const client = connect()
+    const prefix = freshPrefix()
+    const store = new RedisStore({ client, prefix })
+    await fill(store, 3)
+    const foreign = ['', 'x', 'x'.repeat(42), 'x'.repeat(44), `${'x'.repeat(42)}!`, `user:${'x'.repeat(43)}`]
+    await Promise.all(foreign.map((rest) => client.set(prefix + rest, 'foreign', 'PX', 60_000)))
+    expect(await store.count()).toBe(3)
+    expect(await idsOf(store)).toEqual(['id0', 'id1', 'id2'])
+    await store.clear()
+    for (const rest of foreign) expect(await client.get(prefix + rest)).toBe('foreign')
+  })
+
+  test('a client with a prefix of its own works, and shares sessions with one that has none', async () => {
+    const own = freshPrefix()
+    const prefixed = new RedisStore({ client: connect({ keyPrefix: `${own}*` }), prefix: 'b:' })
+    const plain = new RedisStore({ client: connect(), prefix: `${own}*b:` })
+    await fill(prefixed, 3)
+    const session = await plain.get('id1')
+    await plain.set('id1', { ...session, more: true })
+    expect(await prefixed.get('id1')).toMatchObject({ id: 'id1', more: true })
+    for (const store of [prefixed, plain]) {
+      expect(await store.count()).toBe(3)
+      expect(await idsOf(store)).toEqual(['id0', 'id1', 'id2'])
+    }
+    await prefixed.destroy('id0')
+    expect(await plain.count()).toBe(2)
+    await prefixed.clear()
+    expect(await plain.count()).toBe(0)
+  })
+})
+
+describe('a Cluster that changes', () => {
+  test('while slots move, every session is listed and counted, and clearing leaves none', async () => {
+    const store = new RedisStore({ client: ioredis.cluster(servers.addresses), prefix: freshPrefix() })
+    const ids = (await fill(store, 2000)).sort()
+    const [a, b, c] = (await servers.masters()) as [RedisServer, RedisServer, RedisServer]
+    let moving = true
+    const moves = (async () => {
+      for (const [from, to] of [
+        [a, b],
+        [b, c],
+        [c, a],
+      ] as const) {
+        await servers.reshard(from, to, 400)
+      }
+      moving = false
+    })()
+    let rounds = 0
+    while (moving) {
+      expect(await store.count()).toBe(2000)
+      expect(await idsOf(store)).toEqual(ids)
+      rounds += 1
+    }
+    await moves
+    expect(rounds).toBeGreaterThan(2)
+    const again = servers.reshard(a, c, 400)
+    await store.clear()
+    await again
+    expect(await store.count()).toBe(0)
+  })
+
+  test('while a master is down, what it has is never taken for nothing', async () => {
+    const store = new RedisStore({ client: ioredis.cluster(servers.addresses), prefix: freshPrefix() })
+    const ids = (await fill(store, 300)).sort()
+    const [master] = (await servers.masters()) as [RedisServer]
+    await master.kill()
+    const unlessDown = <T>(answer: Promise<T>) =>
+      answer.catch((error) => {
+        expect(error).toMatchObject({ statusCode: 503 })
+        return 'down'
+      })
+    const answers: unknown[] = []
+    const count = async () => {
+      answers.push(await unlessDown(store.count()))
+      return answers.at(-1)
+    }
+    await expect.poll(count, { timeout: 20_000 }).toBe(300)
+    expect(answers.filter((answer) => answer !== 'down' && answer !== 300)).toEqual([])
+    await expect.poll(() => unlessDown(idsOf(store))).toEqual(ids)
+    await store.clear()
+    expect(await store.count()).toBe(0)
+    await master.start()
+    await servers.whole()
+    expect(await store.count()).toBe(0)
+  })
+})

@@ -1,0 +1,60 @@
+import { RedisServer } from '@session-stores/testing/redis'
+import { afterAll, expect, test } from 'vitest'
+import { RedisStore } from '../src/index.ts'
+import { ioredis } from './drivers.ts'
+
+const server = await RedisServer.start()
+afterAll(() => server.stop())
+const client = ioredis.redis(server)
+
+function refused(options: unknown): string {
+  try {
+    new RedisStore(options as never)
+  } catch (error) {
+    expect(error).toBeInstanceOf(TypeError)
+    return (error as Error).message
+  }
+  return 'accepted'
+}
+
+test('a wrong option is refused by name', () => {
+  expect(refused(undefined)).toBe('options must be an object; got undefined')
+  for (const wrong of [undefined, null, 'redis://127.0.0.1', {}, { get() {}, set() {} }]) {
+    expect(refused({ client: wrong })).toMatch(/^client must be a Redis or Cluster of ioredis; got /)
+  }
+  for (const wrong of ['', 5, null, ['a']]) {
+    expect(refused({ client, prefix: wrong })).toMatch(/^prefix must be a non-empty string; got /)
+  }
+  expect(refused({ client, ttl: '1 day' })).toMatch(/^ttl must be /)
+  expect(refused({ client, timeout: 0 })).toMatch(/^timeout must be /)
+  expect(refused({ client, now: 5 })).toMatch(/^now must be /)
+  expect(refused({ client, Prefix: 'a' })).toMatch(/Prefix/)
+  expect(refused({ client, prefix: 'a', ttl: 1000 })).toBe('accepted')
+})
+
+test('no message shows the client’s password', () => {
+  const secretive = ioredis.redis(server, { password: 'the-password', lazyConnect: true, role: 'slave' })
+  expect(refused({ client: secretive })).not.toContain('the-password')
+  expect(refused({ client: { options: { password: 'the-password' } } })).not.toContain('the-password')
+})
+
+test('a client that reads from replicas is refused', () => {
+  const lazyConnect = true
+  for (const scaleReads of ['slave', 'all', () => []]) {
+    expect(refused({ client: ioredis.cluster([server.address], { scaleReads, lazyConnect }) })).toMatch(
+      /^client must read from masters, but was made with scaleReads/,
+    )
+  }
+  const sentinels = [{ host: '127.0.0.1', port: 1 }]
+  expect(refused({ client: ioredis.redis(server, { sentinels, name: 'x', role: 'slave', lazyConnect }) })).toMatch(
+    /^client must read from masters, but was made with role: 'slave'/,
+  )
+  expect(refused({ client: ioredis.cluster([server.address], { scaleReads: 'master', lazyConnect }) })).toBe('accepted')
+})
+
+test('the caller’s options stay as they are, and the client gets no new command', () => {
+  const options = Object.freeze({ client, prefix: 'a:', ttl: 1000 })
+  const before = Object.keys(client).sort()
+  new RedisStore(options)
+  expect(Object.keys(client).sort()).toEqual(before)
+})
