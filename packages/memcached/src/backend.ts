@@ -9,6 +9,7 @@ import {
 import { decodeRecord, encodeRecord, withExpiry } from './envelope.ts'
 import { exptimeFor } from './expiry.ts'
 import { type Answer, Namespace } from './namespace.ts'
+import { type Place, Places } from './places.ts'
 import { Opcode, Status, unexpected } from './protocol.ts'
 import type { Server } from './server.ts'
 
@@ -16,14 +17,6 @@ import type { Server } from './server.ts'
 const ITEM_OVERHEAD = 80
 /** No server can be told to take smaller items than this (`-I 1k`), so up to here nobody needs to ask. */
 const LEAST_ITEM_BYTES = 1024
-/** Of how many records seen last the cas is remembered. */
-const REMEMBERED = 4096
-
-/** Where a version was seen: the means to replace it in one round trip. */
-interface Place {
-  generation: string
-  cas: bigint
-}
 
 interface Found extends Place {
   value: Buffer
@@ -51,7 +44,7 @@ export class MemcachedBackend implements Backend {
   readonly #place: (key: string) => number
   readonly #timeout: number
   readonly #now: () => number
-  readonly #places = new Map<Version, Place>()
+  readonly #places = new Places()
 
   constructor({ servers, place, prefix, timeout, now }: MemcachedBackendOptions) {
     this.#namespaces = servers.map((server) => new Namespace(server, prefix))
@@ -65,7 +58,7 @@ export class MemcachedBackend implements Backend {
     if (found === undefined) return undefined
     // Not readable by this release: for core that is a record whose data cannot be read.
     if (found.stored === undefined) return { record: unreadable(), version: newVersion() }
-    this.#remember(found.stored.version, found)
+    this.#places.set(found.stored.version, found)
     return found.stored
   }
 
@@ -79,7 +72,7 @@ export class MemcachedBackend implements Backend {
     for (let opcode: number = Opcode.add; ; opcode = opcode === Opcode.add ? Opcode.replace : Opcode.add) {
       const answer = await this.#namespace(key).runAnyway(key, { opcode, value, exptime }, deadline)
       if (answer.status === Status.ok) {
-        this.#remember(version, answer)
+        this.#places.set(version, answer)
         return version
       }
       if (!isRefused(answer)) throw this.#failed(answer, record, value)
@@ -104,7 +97,7 @@ export class MemcachedBackend implements Backend {
       }
       const answer = await this.#overwrite(key, value, exptime, place, deadline)
       if (answer?.status === Status.ok) {
-        this.#remember(mine, answer)
+        this.#places.set(mine, answer)
         return mine
       }
       if (answer && !isRefused(answer)) throw this.#failed(answer, record, value)
@@ -121,7 +114,7 @@ export class MemcachedBackend implements Backend {
       const value = withExpiry(found.value, expiresAt)
       const answer = await this.#overwrite(key, value, exptimeFor(expiresAt, this.#now()), found, deadline)
       if (answer?.status === Status.ok) {
-        this.#remember(version, answer)
+        this.#places.set(version, answer)
         return true
       }
       if (answer && !isRefused(answer)) throw unexpected(answer)
@@ -177,16 +170,6 @@ export class MemcachedBackend implements Backend {
   #failed(answer: Answer, record: SessionRecord, value: Buffer): Error {
     // Only when the server was restarted with a smaller limit since it was asked.
     return answer.status === Status.tooLarge ? tooLarge(record, value, value.length - 1) : unexpected(answer)
-  }
-
-  #remember(version: Version, { generation, cas }: Place): void {
-    this.#places.delete(version)
-    this.#places.set(version, { generation, cas })
-    if (this.#places.size <= REMEMBERED) return
-    for (const oldest of this.#places.keys()) {
-      this.#places.delete(oldest)
-      return
-    }
   }
 
   #namespace(key: string): Namespace {

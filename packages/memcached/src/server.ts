@@ -50,16 +50,17 @@ export class Server {
    * Sends the commands as one request, and answers the responses in their order: for each `getQuietly` that found
    * nothing, undefined. The last command must be one that is always answered.
    *
-   * When the connection breaks, they are sent once more over a new one: every command given here can stand that.
+   * When the connection breaks and the server is there again in time, they are sent once more: every command given here
+   * can stand that.
    * @param deadline on the clock of `performance.now()`
    */
   async send(commands: readonly Command[], deadline: number): Promise<Array<Response | undefined>> {
-    if (this.#down) await this.#return(deadline)
+    if (this.#down) await this.#return(PATIENCE, deadline)
     try {
       return await this.#exchange(commands, deadline)
     } catch (error) {
       if (!this.#down || error instanceof TimedOut) throw error
-      await this.#return(deadline, error)
+      await this.#return(Number.POSITIVE_INFINITY, deadline, error)
       return this.#exchange(commands, deadline)
     }
   }
@@ -89,12 +90,20 @@ export class Server {
     return bytes > 0 ? bytes : DEFAULT_ITEM_BYTES
   }
 
-  /** Resolves when a server that was down answers again. @throws the reason why it is thought to be down */
-  async #return(deadline: number, reason: unknown = new Error(`${this.name} does not answer`)): Promise<void> {
+  /**
+   * Resolves when the server answers again.
+   * @param patience for how long to wait for that, in ms, within the deadline
+   * @throws the reason when it does not
+   */
+  async #return(
+    patience: number,
+    deadline: number,
+    reason: unknown = new Error(`${this.name} does not answer`),
+  ): Promise<void> {
     this.#probe ??= this.#startProbe(deadline)
     let timer: NodeJS.Timeout | undefined
     const impatience = new Promise<false>((resolve) => {
-      timer = setTimeout(() => setImmediate(resolve, false), Math.min(PATIENCE, remaining(deadline)))
+      timer = setTimeout(() => setImmediate(resolve, false), Math.min(patience, remaining(deadline)))
     })
     const up = await Promise.race([this.#probe, impatience])
     clearTimeout(timer)

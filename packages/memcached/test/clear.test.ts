@@ -121,7 +121,7 @@ test.skipIf(noMemcached)('clearing fails while a server cannot be reached, and c
   const servers = [await testServer(), await testServer()] as const
   const store = testStore([...servers])
   await Promise.all(ids.map((id) => store.set(id, { a: 1 })))
-  servers[1].pause()
+  await servers[1].pause()
   await expect(store.clear()).rejects.toMatchObject(unavailable)
   servers[1].resume()
   await store.clear()

@@ -1,7 +1,8 @@
 import { until } from '@session-stores/testing'
+import type { MemcachedServer } from '@session-stores/testing/memcached'
 import { describe, expect, test } from 'vitest'
 import { exptimeFor } from '../src/expiry.ts'
-import { keyOf, noMemcached, testServer, testStore } from './setup.ts'
+import { itemKey, keyOf, noMemcached, testServer, testStore } from './setup.ts'
 
 const SECOND = 1000
 const DAY = 24 * 60 * 60 * SECOND
@@ -119,12 +120,7 @@ describe.skipIf(noMemcached)('on a real server', () => {
   })
 })
 
-async function itemKey(server: Awaited<ReturnType<typeof testServer>>, sessionId: string): Promise<string> {
-  const generation = /\r\n(.*)\r\n/.exec(await server.ask('get sess:generation'))?.[1]
-  return `sess:${generation}:${keyOf(sessionId)}`
-}
-
-async function secondsLeft(server: Awaited<ReturnType<typeof testServer>>, sessionId: string): Promise<number> {
+async function secondsLeft(server: MemcachedServer, sessionId: string): Promise<number> {
   return server.secondsLeft(await itemKey(server, sessionId))
 }
 

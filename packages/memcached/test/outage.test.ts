@@ -107,7 +107,7 @@ describe.skipIf(noMemcached)('one of three servers, under load', () => {
 
   test('stopped in its tracks: 503 within the deadline, then fast; when it goes on, so do its sessions', async () => {
     const { store, victim, load, own, goOn } = await scene()
-    victim.pause()
+    await victim.pause()
     await goOn()
     const during = load.seen.length
     await goOn()
@@ -140,7 +140,7 @@ describe.skipIf(noMemcached)('a server that is out', () => {
     const server = await testServer()
     const store = testStore([server], { timeout: 200 })
     await store.set('id', { a: 1 })
-    server.pause()
+    await server.pause()
     for (let n = 0; n < 3; n += 1) await expect(store.get('id')).rejects.toMatchObject(unavailable)
     server.resume()
     expect(await store.get('id')).toMatchObject({ a: 1 })
@@ -157,7 +157,7 @@ describe.skipIf(noMemcached)('a server that is out', () => {
     const client = testClient([server], { timeout: 60 })
     const store = new MemcachedStore({ client, timeout: 400 })
     await store.set('id', { a: 1 })
-    server.pause()
+    await server.pause()
     const begun = performance.now()
     const requests: Promise<unknown>[] = []
     while (performance.now() - begun < 200) {

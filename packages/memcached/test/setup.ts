@@ -87,5 +87,11 @@ export function keyOf(sessionId: string): string {
   return hash('sha256', sessionId, 'base64url')
 }
 
+/** The key of that session's item on the server. */
+export async function itemKey(server: MemcachedServer, sessionId: string, prefix = 'sess:'): Promise<string> {
+  const generation = /\r\n(.*)\r\n/.exec(await server.ask(`get ${prefix}generation`))?.[1]
+  return `${prefix}${generation}:${keyOf(sessionId)}`
+}
+
 /** What every operation on a server that is down ends with. */
 export const unavailable = { code: 'SESSION_STORE_UNAVAILABLE', statusCode: 503 }

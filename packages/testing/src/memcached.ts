@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { freePort, ServerProcess, until } from './process.ts'
 
 /** What ends an answer of the text protocol. */
-const LAST_LINE = /^(END|OK|STORED|NOT_STORED|DELETED|NOT_FOUND|HD.*|EN|NF|ERROR|\w+_ERROR .*)\r\n$/m
+const LAST_LINE = /^(END|OK|STORED|NOT_STORED|DELETED|NOT_FOUND|VERSION.*|HD.*|EN|NF|ERROR|\w+_ERROR .*)\r\n$/m
 
 /** A memcached of the tests' own on a free port of loopback. */
 export class MemcachedServer {
@@ -47,22 +47,26 @@ export class MemcachedServer {
 
   /**
    * What it answers to a line of its text protocol, which shares nothing with the client under test: the lines up to the
-   * one that ends the answer.
+   * one that ends the answer; '' when it says nothing for so many ms.
    */
-  async ask(line: string): Promise<string> {
+  async ask(line: string, patience = 10_000): Promise<string> {
     const socket = connect(this.port, '127.0.0.1')
-    try {
-      socket.setEncoding('latin1')
-      socket.write(`${line}\r\n`)
+    socket.setEncoding('latin1')
+    socket.write(`${line}\r\n`)
+    return new Promise((resolve, reject) => {
       let answer = ''
-      for await (const chunk of socket) {
-        answer += chunk
-        if (LAST_LINE.test(answer)) break
+      const end = () => {
+        socket.destroy()
+        resolve(answer)
       }
-      return answer
-    } finally {
-      socket.destroy()
-    }
+      socket.setTimeout(patience, end)
+      socket.on('close', end)
+      socket.on('error', reject)
+      socket.on('data', (chunk) => {
+        answer += chunk
+        if (LAST_LINE.test(answer)) end()
+      })
+    })
   }
 
   /** One number of its `stats`. */
@@ -71,7 +75,7 @@ export class MemcachedServer {
     return Number(found?.[1])
   }
 
-  /** The keys it holds, as far as its crawler has seen them. */
+  /** The keys it holds, but for those in use at that moment. */
   async keys(): Promise<string[]> {
     const dump = await this.ask('lru_crawler metadump all')
     return [...dump.matchAll(/^key=(\S+)/gm)].map(([, key = '']) => decodeURIComponent(key))
@@ -82,9 +86,10 @@ export class MemcachedServer {
     return Number(/^HD t(-?\d+)/.exec(await this.ask(`mg ${key} t`))?.[1])
   }
 
-  /** It keeps its connections and answers nothing. */
-  pause(): void {
+  /** It keeps its connections and answers nothing; resolves when that is so. */
+  async pause(): Promise<void> {
     this.#process?.pause()
+    await until('memcached is stopped', async () => (await this.ask('version', 50)) === '')
   }
 
   resume(): void {

@@ -1,0 +1,100 @@
+import { Client } from 'memjs'
+import { describe, expect, test } from 'vitest'
+import { MemcachedStore } from '../src/index.ts'
+import { itemKey, noMemcached, testServer, testStore, unavailable } from './setup.ts'
+
+const client = Client.create('127.0.0.1:1')
+
+describe('a wrong option is named at once', () => {
+  test.each([
+    [undefined, /options must be an object with a memjs client; got undefined/],
+    [{}, /client must be a memjs client/],
+    [{ client: {} }, /client must be a memjs client/],
+    [{ client: Client }, /client must be a memjs client/],
+    [{ client: { servers: [], perform() {} } }, /client must be a memjs client/],
+    [{ client: { servers: [{ host: 'a', port: 1 }], perform() {} } }, /client must be one of memjs 1.3.2/],
+    [{ client: Client.create('127.0.0.1:1', { failover: true }) }, /without failover/],
+    [{ client, prefix: 5 }, /prefix must be printable ASCII.*got 5/],
+    [{ client, prefix: 'a b' }, /prefix must be printable ASCII.*got 'a b'/],
+    [{ client, prefix: 'é' }, /prefix must be printable ASCII/],
+    [{ client, prefix: 'x'.repeat(129) }, /at most 128 characters/],
+    [{ client, ttl: '1d' }, /ttl must be/],
+    [{ client, timeout: 0 }, /timeout must be/],
+    [{ client, expires: 5 }, /unknown option 'expires'/],
+  ])('%o', (options, message) => {
+    expect(() => new MemcachedStore(options as never)).toThrow(TypeError)
+    expect(() => new MemcachedStore(options as never)).toThrow(message)
+  })
+
+  test('the options themselves are left alone', () => {
+    const options = Object.freeze({ client, prefix: 'p:', ttl: 1000 })
+    new MemcachedStore(options)
+  })
+})
+
+describe('what Memcached cannot do', () => {
+  const store = new MemcachedStore({ client }) // nothing listens there: an attempt would be a 503
+
+  test.each([
+    ['count', () => store.count()],
+    ['scan', () => store.scan().next()],
+  ])('%s() says so before any I/O', async (_, attempt) => {
+    await expect(attempt()).rejects.toMatchObject({
+      code: 'SESSION_UNSUPPORTED',
+      statusCode: 501,
+      message: expect.stringContaining('the memcached session store cannot'),
+    })
+  })
+
+  test('there is nothing to prune', async () => {
+    expect(await store.prune()).toBe(0)
+  })
+})
+
+describe.skipIf(noMemcached)('on a real server', () => {
+  test('a server without compare-and-swap (-C) is an error that says what to do', async () => {
+    const store = testStore([await testServer('-C')])
+    await expect(store.set('id', { a: 1 })).rejects.toMatchObject({
+      ...unavailable,
+      cause: { message: expect.stringContaining('without the option -C') },
+    })
+  })
+
+  test('stores with different prefixes share a server, the same prefix shares sessions', async () => {
+    const server = await testServer()
+    const [a, b] = [testStore([server], { prefix: 'a:' }), testStore([server], { prefix: 'b:' })]
+    await a.set('id', { a: 1 })
+    expect(await b.get('id')).toBeNull()
+    expect(await testStore([server], { prefix: 'a:' }).get('id')).toMatchObject({ a: 1 })
+    await testStore([server], { prefix: '' }).set('id', { a: 2 })
+    expect(await a.get('id')).toMatchObject({ a: 1 })
+  })
+
+  test('a value of an unknown format is no session, is kept, and a session under another id works', async () => {
+    const server = await testServer()
+    const store = testStore([server])
+    await store.set('id', { a: 1 })
+    const session = await store.get('id')
+    const key = await itemKey(server, 'id')
+    for (const value of ['', 'x', '\u0002 of a later release, and long enough to have a head']) {
+      await server.ask(`set ${key} 0 0 ${value.length}\r\n${value}`)
+      expect(await store.get('id')).toBeNull()
+      await store.set('id', { ...session, a: 2 })
+      expect(await store.get('id')).toBeNull()
+      expect(await server.ask(`get ${key}`)).toContain(`\r\n${value}\r\n`)
+    }
+    await store.set('id2', { a: 1 })
+    expect(await store.get('id2')).toMatchObject({ a: 1 })
+  })
+
+  test('closing the store leaves the client open', async () => {
+    const server = await testServer()
+    const own = Client.create(server.address)
+    const store = new MemcachedStore({ client: own })
+    await store.set('id', { a: 1 })
+    await store.close()
+    await own.set('key', 'value', {})
+    expect(`${(await own.get('key')).value}`).toBe('value')
+    own.close()
+  })
+})
