@@ -31,7 +31,8 @@ export class Server {
   readonly #connection: Connection
   /** The application's client, narrowed to this server. */
   readonly #client: MemjsClient
-  #down = false
+  /** Why the server is thought to be down. */
+  #down: Error | undefined
   #probe: Promise<boolean> | undefined
   #itemBytes: { connection: number; bytes: number } | undefined
 
@@ -53,15 +54,20 @@ export class Server {
    * When the connection breaks and the server is there again in time, they are sent once more: every command given here
    * can stand that.
    * @param deadline on the clock of `performance.now()`
+   * @param onAnswer also takes the answers to all commands but the last, of which there may be several to one
    */
-  async send(commands: readonly Command[], deadline: number): Promise<Array<Response | undefined>> {
+  async send(
+    commands: readonly Command[],
+    deadline: number,
+    onAnswer?: (answer: Response) => void,
+  ): Promise<Array<Response | undefined>> {
     if (this.#down) await this.#return(PATIENCE, deadline)
     try {
-      return await this.#exchange(commands, deadline)
+      return await this.#exchange(commands, deadline, onAnswer)
     } catch (error) {
       if (!this.#down || error instanceof TimedOut) throw error
-      await this.#return(Number.POSITIVE_INFINITY, deadline, error)
-      return this.#exchange(commands, deadline)
+      await this.#return(Number.POSITIVE_INFINITY, deadline)
+      return this.#exchange(commands, deadline, onAnswer)
     }
   }
 
@@ -85,7 +91,7 @@ export class Server {
     const onStat = ({ status, key, value }: Response) => {
       if (status === Status.ok) settings.set(key.toString(), value.toString())
     }
-    await this.#exchange([{ opcode: Opcode.stat, key: 'settings' }, noop], deadline, onStat)
+    await this.send([{ opcode: Opcode.stat, key: 'settings' }, noop], deadline, onStat)
     const bytes = Number(settings.get('item_size_max'))
     return bytes > 0 ? bytes : DEFAULT_ITEM_BYTES
   }
@@ -93,13 +99,10 @@ export class Server {
   /**
    * Resolves when the server answers again.
    * @param patience for how long to wait for that, in ms, within the deadline
-   * @throws the reason when it does not
+   * @throws the reason why it was thought to be down, when it does not
    */
-  async #return(
-    patience: number,
-    deadline: number,
-    reason: unknown = new Error(`${this.name} does not answer`),
-  ): Promise<void> {
+  async #return(patience: number, deadline: number): Promise<void> {
+    const reason = this.#down
     this.#probe ??= this.#startProbe(deadline)
     let timer: NodeJS.Timeout | undefined
     const impatience = new Promise<false>((resolve) => {
@@ -127,12 +130,11 @@ export class Server {
   /**
    * One request over memjs. It takes no more than one answer for each, so those to all commands but the last go to
    * callbacks of our own; they come before the last one's.
-   * @param onQuiet takes the answers to all commands but the last; without it they are those answered
    */
   #exchange(
     commands: readonly Command[],
     deadline: number,
-    onQuiet?: (response: Response) => void,
+    onAnswer?: (answer: Response) => void,
   ): Promise<Array<Response | undefined>> {
     return new Promise((resolve, reject) => {
       if (remaining(deadline) === 0) throw new TimedOut(`no time left to ask ${this.name}`)
@@ -145,7 +147,7 @@ export class Server {
         const take = (response: MemjsResponse) => {
           const answer = fromMemjs(response)
           answers[n] = answer
-          onQuiet?.(answer)
+          onAnswer?.(answer)
         }
         this.#memjs.onResponse(opaques[n] as number, Object.assign(take, { quiet: true }))
       }
@@ -166,11 +168,11 @@ export class Server {
         if (settled) return
         forget()
         if (error) {
-          this.#down = true
+          this.#down = error
           reject(error)
           return
         }
-        this.#down = false
+        this.#down = undefined
         answers[last] = fromMemjs(response)
         resolve(answers)
       }
