@@ -1,11 +1,10 @@
 import { inspect } from 'node:util'
-import { SessionStore, type StoreOptions } from '@session-stores/core'
+import { DEFAULT_TIMEOUT, SessionStore, type StoreOptions } from '@session-stores/core'
 import { MemcachedBackend } from './backend.ts'
 import { checkClient, type MemjsClient, type MemjsServer } from './memjs.ts'
 import { ringOf } from './ring.ts'
 import { Server } from './server.ts'
 
-const DEFAULT_TIMEOUT = 2000
 /** The longest prefix that leaves room for the rest of a key of 250 bytes, and then some. */
 const MAX_PREFIX = 128
 

@@ -4,9 +4,7 @@ import { pluginCases } from '@session-stores/testing'
 import { checkAgainstModel } from '@session-stores/testing/model'
 import { describe, expect, test } from 'vitest'
 import { MemcachedStore } from '../src/index.ts'
-import { freshPrefix, noMemcached, useClient, useServers } from './setup.ts'
-
-const abilities = ['ping', 'clear'] as const
+import { abilities, freshPrefix, noMemcached, useClient, useServers } from './setup.ts'
 
 describe.skipIf(noMemcached).each([
   ['one server', 1],

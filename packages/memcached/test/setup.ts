@@ -9,6 +9,9 @@ import { MemcachedStore, type MemcachedStoreOptions } from '../src/index.ts'
 /** For describe.skipIf, so that what is left out shows in the report. */
 export const noMemcached = process.env.SKIP_MEMCACHED === '1'
 
+/** What it can do beyond the five verbs. */
+export const abilities = ['ping', 'clear'] as const
+
 /** So many servers for the tests of a `describe`. */
 export function useServers(count: number, ...options: string[]): () => MemcachedServer[] {
   const servers: MemcachedServer[] = []
