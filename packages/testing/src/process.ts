@@ -49,7 +49,11 @@ export class ServerProcess {
   readonly child: ChildProcess
   #output = ''
 
-  constructor(command: string, args: string[], options: { env?: NodeJS.ProcessEnv; cwd?: string; uid?: number; gid?: number } = {}) {
+  constructor(
+    command: string,
+    args: string[],
+    options: { env?: NodeJS.ProcessEnv; cwd?: string; uid?: number; gid?: number } = {},
+  ) {
     this.child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options })
     this.child.stdout?.on('data', (chunk) => this.#keep(chunk))
     this.child.stderr?.on('data', (chunk) => this.#keep(chunk))
