@@ -23,15 +23,15 @@ const variants: { name: string; column?: string; index?: string; fillfactor: num
   { name: '15 min slot, fillfactor 90', column: bucket('15 min'), index: 'btree (expires_slot)', fillfactor: 90 },
   { name: '15 min slot, fillfactor 80', column: bucket('15 min'), index: 'btree (expires_slot)', fillfactor: 80 },
   {
-    name: '15 min slot and id, fillfactor 80',
+    name: '15 min slot and created_at, fillfactor 80',
     column: bucket('15 min'),
-    index: 'btree (expires_slot, id)',
+    index: 'btree (expires_slot, created_at)',
     fillfactor: 80,
   },
   {
-    name: '15 min slot and id, fillfactor 90',
+    name: '15 min slot and created_at, fillfactor 90',
     column: bucket('15 min'),
-    index: 'btree (expires_slot, id)',
+    index: 'btree (expires_slot, created_at)',
     fillfactor: 90,
   },
   { name: '1 h slot, fillfactor 80', column: bucket('1 hour'), index: 'btree (expires_slot)', fillfactor: 80 },
@@ -67,7 +67,7 @@ async function measure(database: string, { name, column, index, fillfactor }: (t
   await pool.query('create index on sessions (user_id) where user_id is not null')
   await pool.query(
     `insert into sessions select sha256(n::text::bytea), json_build_object('user', n, 'text', repeat('x', 250)),
-     'user' || n, now(), now() + interval '30 min' + random() * interval '1 min', 'version'
+     'user' || n, now() - random() * interval '30 min', now() + interval '30 min' + random() * interval '1 min', 'version'
      from generate_series(0, ${SESSIONS - 1}) n order by random()`,
   )
   await pool.query('vacuum analyze sessions')

@@ -1,6 +1,6 @@
 /**
- * Do requests notice pruning? 1,000,000 sessions, 300,000 of them expired. 64 callers read and write, first undisturbed
- * and then while two processes prune at once.
+ * Do requests notice pruning? 1,000,000 sessions, 300,000 of them expired. 64 callers read and write, in
+ * turns undisturbed and while two processes prune.
  *
  *     node packages/postgres/bench/prune.ts [machine|npm] [wide|narrow]
  *
@@ -15,19 +15,29 @@ import { PostgresStore } from '../src/index.ts'
 const SESSIONS = Number(process.env.SESSIONS ?? 1_000_000)
 const EXPIRED = 0.3
 const CALLERS = 64
+/** How long the callers are left alone, and how long they are not, in ms. */
+const WINDOW = 2000
 
-if (process.env.PRUNE_URL) await prune(process.env.PRUNE_URL)
-else await main()
-
-/** One of the processes that prune. */
+/** One of the processes that prune: batch after batch, as `prune()` does, while it is told to. */
 async function prune(url: string): Promise<void> {
   const pool = new pg.Pool({ connectionString: url, max: 2 })
   pool.on('error', () => {})
   const store = new PostgresStore({ pool, pruneInterval: false })
-  await once(process, 'message')
-  const begun = performance.now()
-  const removed = await store.prune()
-  process.send?.({ removed, seconds: (performance.now() - begun) / 1000 })
+  let going = false
+  process.on('message', (message) => {
+    going = message === 'go'
+  })
+  let total = 0
+  for (let done = false; !done; ) {
+    if (!going) {
+      await sleep(5)
+      continue
+    }
+    const batch = await store.backend.prune?.(Date.now())
+    total += batch?.removed ?? 0
+    done = batch?.done ?? true
+  }
+  process.send?.(total)
   await store.close()
   await pool.end()
   process.disconnect()
@@ -48,27 +58,36 @@ async function main(): Promise<void> {
     )
     console.log(rows[0])
     const workers = [1, 2].map(() => fork(import.meta.filename, { env: { ...process.env, PRUNE_URL: server.url() } }))
-    const load = new Load(store)
-    await load.during(() => sleep(5000)) // warm
-    const before = await load.during(() => sleep(20_000))
-    const during = await load.during(async () => {
-      const reports = workers.map(async (worker) => {
-        worker.send('go')
-        const [report] = await once(worker, 'message')
-        return report
-      })
-      console.log(await Promise.all(reports))
+    const reports = workers.map(async (worker) => (await once(worker, 'message'))[0] as number)
+    let pruned = false
+    const finished = Promise.all(reports).then((each) => {
+      pruned = true
+      return each
     })
-    const after = await load.during(() => sleep(10_000))
+    const load = new Load(store)
+    await load.during(() => sleep(10_000)) // warm
+    // In turns, since whatever else the machine does then disturbs both alike.
+    const [idle, busy] = [new Times(), new Times()]
+    let seconds = 0
+    while (!pruned) {
+      idle.add(await load.during(() => sleep(WINDOW)))
+      for (const worker of workers) worker.send('go')
+      const begun = performance.now()
+      busy.add(await load.during(() => Promise.race([sleep(WINDOW), finished])))
+      seconds += (performance.now() - begun) / 1000
+      for (const worker of workers) if (worker.connected) worker.send('wait')
+      await sleep(300)
+    }
+    console.log('deleted by each process', await finished, `in ${seconds.toFixed(1)} s`)
     console.log('| | reads/s | p50 | p99 | max | writes/s | write p99 |')
-    for (const [name, { reads, writes, seconds }] of Object.entries({ before, during, after })) {
+    for (const [name, { reads, writes, seconds }] of Object.entries({ undisturbed: idle, pruning: busy })) {
       console.log(
         `| ${name} | ${Math.round(reads.length / seconds)} | ${at(reads, 0.5)} | ${at(reads, 0.99)} | ${at(reads, 1)} | ${Math.round(writes.length / seconds)} | ${at(writes, 0.99)} |`,
       )
     }
     console.log(
-      'read p99 during ÷ before',
-      (percentile(during.reads, 0.99) / percentile(before.reads, 0.99)).toFixed(2),
+      'read p99 while pruning ÷ undisturbed',
+      (percentile(busy.reads, 0.99) / percentile(idle.reads, 0.99)).toFixed(2),
     )
     const left = await pool.query(
       `select count(*) filter (where expires_at <= now() - interval '1 minute')::int as expired,
@@ -89,7 +108,7 @@ async function fill(pool: pg.Pool, spread: string): Promise<void> {
     `insert into sessions (id, data, created_at, expires_at, version)
      select sha256(('session-' || n)::bytea),
        json_build_object('cookie', json_build_object('originalMaxAge', null, 'path', '/'), 'user', n, 'text', repeat('x', 230)),
-       now() - interval '4 days',
+       now() - interval '4 days' - random() * interval '10 days',
        case when n < $1 then now() - random() * interval '${past}' else now() + interval '5 min' + random() * interval '${future}' end,
        'v' || n
      from generate_series(0, $2 - 1) n order by random()`,
@@ -107,9 +126,9 @@ class Load {
     this.#store = store
   }
 
-  async during(work: () => Promise<unknown>) {
-    const reads: number[] = []
-    const writes: number[] = []
+  async during(work: () => Promise<unknown>): Promise<Times> {
+    const times = new Times()
+    const { reads, writes } = times
     let ended = false
     const caller = async () => {
       for (let n = 0; !ended; n += 1) {
@@ -130,22 +149,35 @@ class Load {
     await work()
     ended = true
     await Promise.all(callers)
-    return {
-      reads: reads.sort((a, b) => a - b),
-      writes: writes.sort((a, b) => a - b),
-      seconds: (performance.now() - begun) / 1000,
-    }
+    times.seconds = (performance.now() - begun) / 1000
+    return times
   }
 }
 
-function percentile(sorted: number[], share: number): number {
+class Times {
+  readonly reads: number[] = []
+  readonly writes: number[] = []
+  seconds = 0
+
+  add({ reads, writes, seconds }: Times): void {
+    for (const time of reads) this.reads.push(time)
+    for (const time of writes) this.writes.push(time)
+    this.seconds += seconds
+  }
+}
+
+function percentile(times: number[], share: number): number {
+  const sorted = times.sort((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
 }
 
-function at(sorted: number[], share: number): string {
-  return `${percentile(sorted, share).toFixed(1)} ms`
+function at(times: number[], share: number): string {
+  return `${percentile(times, share).toFixed(1)} ms`
 }
 
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
+
+if (process.env.PRUNE_URL) await prune(process.env.PRUNE_URL)
+else await main()

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Backend, newVersion, type SessionRecord, type StoredRecord, type Version } from '@session-stores/core'
 import type { Connections, PostgresResult } from './connections.ts'
 import { fromColumn, toColumn } from './json.ts'
@@ -6,6 +7,8 @@ import type { Statement, Statements } from './statements.ts'
 
 /** How many records one statement of pruning deletes. */
 const PRUNE_BATCH = 500
+/** How long it rests after a batch with more to come, in times of what that took: requests are to notice nothing. */
+const PRUNE_REST = 3
 /** How many records a scan reads at once: at most about 6 MB with the default `maxBytes`. */
 const SCAN_BATCH = 100
 /** How long counting may take, in ms: as long as core lets it. */
@@ -13,12 +16,23 @@ const WHOLE_TABLE_TIMEOUT = 60_000
 /** How many records one statement of clearing deletes. */
 const CLEAR_BATCH = 2000
 
+/** A place in the index on the expiry: both in ms. */
+interface Place {
+  slot: number
+  createdAt: number
+}
+
+/** Before everything. */
+const FIRST: Place = { slot: 0, createdAt: 0 }
+
 /** The verbs as SQL statements, each of which is a transaction of its own. */
 export class PostgresBackend implements Backend {
   readonly name = 'postgres'
   readonly #connections: Connections
   readonly #statements: Statements
   readonly #schema: Schema
+  /** Where the last batch of pruning ended, when there are more: the next need not pass over what that one has deleted. */
+  #pruned = FIRST
 
   constructor(connections: Connections, statements: Statements, schema: Schema) {
     this.#connections = connections
@@ -60,9 +74,17 @@ export class PostgresBackend implements Backend {
   }
 
   async prune(now: number): Promise<{ removed: number; done: boolean }> {
-    const { rowCount } = await this.#run(this.#statements.prune, [timestampOf(now), PRUNE_BATCH])
-    const removed = rowCount ?? 0
-    return { removed, done: removed < PRUNE_BATCH }
+    const begun = performance.now()
+    const { slot, createdAt } = this.#pruned
+    this.#pruned = FIRST
+    const values = [timestampOf(now), PRUNE_BATCH, timestampOf(slot), timestampOf(createdAt)]
+    const { rows } = await this.#run(this.#statements.prune, values)
+    if (rows.length < PRUNE_BATCH) return { removed: rows.length, done: true }
+    this.#pruned = rows.map(placeOf).reduce(later)
+    const took = performance.now() - begun
+    // Well within the time that core gives a batch.
+    await sleep(Math.min(PRUNE_REST * took, (this.#connections.timeout - took) / 2))
+    return { removed: rows.length, done: false }
   }
 
   async count(now: number): Promise<number> {
@@ -100,6 +122,14 @@ export class PostgresBackend implements Backend {
       throw this.#schema.explain(error)
     }
   }
+}
+
+function placeOf([slot, createdAt]: (string | null)[]): Place {
+  return { slot: Number(slot), createdAt: Number(createdAt) }
+}
+
+function later(a: Place, b: Place): Place {
+  return b.slot > a.slot || (b.slot === a.slot && b.createdAt > a.createdAt) ? b : a
 }
 
 /** The key is a SHA-256 in base64url: 32 bytes in the table. */

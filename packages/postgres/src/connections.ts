@@ -54,21 +54,21 @@ const asText = { getTypeParser: () => String }
  */
 export class Connections {
   readonly #pool: PostgresPool
-  readonly #timeout: number
+  /** How long a statement may take, in ms. */
+  readonly timeout: number
   /** Whether statements may be prepared; undefined: on connections that lead straight to the server. */
   #prepare: boolean | undefined
   readonly #straight = new WeakMap<PostgresClient, boolean>()
   #used = false
 
-  /** @param timeout how long a statement may take, in ms */
   constructor(pool: PostgresPool, timeout: number, prepare: boolean | undefined) {
     this.#pool = pool
-    this.#timeout = timeout
+    this.timeout = timeout
     this.#prepare = prepare
   }
 
   /** Runs one statement; a second time where that may help, so it must be one that can be repeated. */
-  async run(statement: Statement, values: unknown[] = [], timeout = this.#timeout): Promise<PostgresResult> {
+  async run(statement: Statement, values: unknown[] = [], timeout = this.timeout): Promise<PostgresResult> {
     const deadline = performance.now() + timeout + GRACE
     for (let attempt = 1; ; attempt += 1) {
       let lent = false

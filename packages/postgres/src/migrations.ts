@@ -54,9 +54,9 @@ create ${unlogged ? 'unlogged ' : ''}table ${table} (
   expires_at timestamptz not null,
   version text not null,
   expires_slot timestamptz not null generated always as (date_bin('${SLOT}', expires_at, 'epoch')) stored
-) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
+) with (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05);
 
-create index ${slotIndex} on ${table} (expires_slot);
+create index ${slotIndex} on ${table} (expires_slot, created_at);
 create index ${userIndex} on ${table} (user_id) where user_id is not null;
 `
 }

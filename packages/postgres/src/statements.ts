@@ -45,15 +45,17 @@ export function statementsFor({ table, migrations }: Names) {
 
     ping: { text: 'select 1' },
 
-    // By the index, oldest slot first. Rows that another process prunes or a request writes are left for later: nobody
-    // waits. A row that changed until it was locked is looked at again, so nothing that was prolonged meanwhile goes.
+    // In the order of the index, from where the last batch ended. Rows that another process prunes or a request writes are
+    // left for later: nobody waits. A row that changed before it was locked is looked at again, so that nothing goes that
+    // was prolonged meanwhile.
     prune: {
       text: `
       delete from ${table} where expires_at <= $1 and id = any(array(
         select id from ${table}
-        where expires_slot <= date_bin('${SLOT}', $1::timestamptz, 'epoch') and expires_at <= $1
-        order by expires_slot limit $2 for update skip locked
-      ))`,
+        where (expires_slot, created_at) >= ($3, $4)
+          and expires_slot <= date_bin('${SLOT}', $1::timestamptz, 'epoch') and expires_at <= $1
+        order by expires_slot, created_at limit $2 for update skip locked
+      )) returning (extract(epoch from expires_slot) * 1000)::bigint::text, (extract(epoch from created_at) * 1000)::bigint::text`,
     },
 
     // Whole slots from the index alone; only of the slot we are in are the rows looked at.

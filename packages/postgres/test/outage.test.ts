@@ -1,0 +1,328 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { Browser, buildApp, until } from '@session-stores/testing'
+import pg from 'pg'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { PostgresStore } from '../src/index.ts'
+import { Cable } from './cable.ts'
+import { freshTable, makeStore, noPostgres, testPool, usePool, useServer } from './setup.ts'
+
+const TIMEOUT = 400
+/** What a busy machine may add to it, in ms. */
+const SLACK = 600
+const MAX = 4
+const unavailable = { code: 'SESSION_STORE_UNAVAILABLE', statusCode: 503 }
+
+describe.skipIf(noPostgres)('a server that fails', () => {
+  const server = useServer({ settings: { superuser_reserved_connections: 3, max_connections: 20 } })
+  const admin = usePool(() => server().url(), { max: 2, application_name: 'admin' })
+
+  /** A store on a pool of its own with a session `id` in it. */
+  async function scene(options: pg.PoolConfig = {}, url = server().url()) {
+    const pool = testPool(url, { max: MAX, application_name: 'store', ...options })
+    const table = freshTable()
+    const store = await makeStore({ pool, table, timeout: TIMEOUT })
+    await store.set('id', { a: 1 })
+    return { pool, store, table }
+  }
+
+  /** All that a store is asked for in an outage ends with a 503, the first by its deadline and all others soon. */
+  async function expectOutage(store: PostgresStore, session: object): Promise<void> {
+    const begun = performance.now()
+    const operations = [
+      () => store.get('id'),
+      () => store.set('id', session),
+      () => store.set('new', {}),
+      () => store.destroy('new'),
+    ]
+    await Promise.all(operations.map((operation) => expect(operation()).rejects.toMatchObject(unavailable)))
+    expect(performance.now() - begun).toBeLessThan(TIMEOUT + SLACK)
+    for (const operation of operations) await expect(operation()).rejects.toMatchObject(unavailable)
+    expect(performance.now() - begun, 'later ones do not wait for a deadline each').toBeLessThan(TIMEOUT + 2 * SLACK)
+  }
+
+  /** The pool is as good as new, and the server holds no connection that the pool does not know of. */
+  async function expectHealthy(pool: pg.Pool): Promise<void> {
+    await until('everything was given back', () => pool.totalCount === pool.idleCount && pool.waitingCount === 0)
+    const clients = await Promise.all(Array.from({ length: MAX }, () => pool.connect()))
+    expect(pool.totalCount).toBe(MAX)
+    await Promise.all(clients.map((client) => client.query('select 1')))
+    for (const client of clients) client.release()
+    await until('the server has no other connections', async () => (await connections()) === MAX)
+  }
+
+  async function connections(): Promise<number> {
+    const { rows } = await admin().query(
+      `select count(*)::int as n from pg_stat_activity where application_name = 'store'`,
+    )
+    return rows[0].n
+  }
+
+  async function waiting(): Promise<number> {
+    const { rows } = await admin().query(
+      `select count(*)::int as n from pg_stat_activity where wait_event_type = 'Lock'`,
+    )
+    return rows[0].n
+  }
+
+  test('frozen: 503 by the deadline, and it goes on when the server does', async () => {
+    const { pool, store } = await scene()
+    const session = { ...(await store.get('id')), a: 2 }
+    server().pause()
+    try {
+      await expectOutage(store, session)
+    } finally {
+      server().resume()
+    }
+    await until('the server was noticed', () => store.get('id').then(() => true))
+    expect(await store.get('id')).toMatchObject({ a: expect.any(Number) })
+    await store.set('id', { ...(await store.get('id')), a: 3 })
+    expect(await store.get('id')).toMatchObject({ a: 3 })
+    await expectHealthy(pool)
+  })
+
+  test('frozen, behind the plugin: a request waits for one deadline, not for two', async () => {
+    const { store } = await scene()
+    const app = buildApp(store)
+    await app.listen({ host: '127.0.0.1', port: 0 })
+    onTestFinished(() => app.close())
+    const browser = new Browser(app)
+    await browser.post('/login/ada')
+    server().pause()
+    const begun = performance.now()
+    try {
+      expect((await browser.request('GET', '/me')).status).toBe(503)
+      expect(performance.now() - begun).toBeLessThan(TIMEOUT + SLACK)
+    } finally {
+      server().resume()
+    }
+    await until('log-in is back', async () => (await browser.request('GET', '/me')).status === 200)
+    expect((await browser.get('/me')).user).toBe('ada')
+  })
+
+  test('killed and restarted: nothing that was acknowledged is lost', async () => {
+    const { pool, store } = await scene()
+    const saved = new Map<string, number>()
+    const destroyed = new Set<string>()
+    let ended = false
+    const writer = async (name: string) => {
+      for (let n = 0; !ended; n += 1) {
+        const id = `${name}-${n}`
+        try {
+          await store.set(id, { n })
+          saved.set(id, n)
+          if (n % 3 > 0) continue
+          saved.delete(id)
+          await store.destroy(id)
+          destroyed.add(id)
+        } catch (error) {
+          expect(error).toMatchObject(unavailable)
+          await new Promise((resolve) => setTimeout(resolve, 5))
+        }
+      }
+    }
+    const writers = Array.from({ length: 8 }, (_, n) => writer(`writer${n}`))
+    await until('they are at work', () => saved.size > 200)
+    await server().kill()
+    await expectOutage(store, {})
+    await server().restart()
+    const before = saved.size
+    await until('they are at work again', () => saved.size > before + 200)
+    ended = true
+    await Promise.all(writers)
+    for (const [id, n] of saved) expect(await store.get(id), id).toMatchObject({ n })
+    for (const id of destroyed) expect(await store.get(id), id).toBeNull()
+    await expectHealthy(pool)
+  })
+
+  test('restarted in good order: the next request works, though the pool may hold dead connections', async () => {
+    const { pool, store } = await scene()
+    await Promise.all(Array.from({ length: 20 }, () => store.get('id')))
+    await server().restart()
+    expect(await store.get('id')).toMatchObject({ a: 1 })
+    await expectHealthy(pool)
+  })
+
+  test('connections that the server ended are replaced within the request', async () => {
+    const { pool, store, table } = await scene()
+    const locker = await lockRows(table)
+    const saving = store.set('id', { a: 2 }).then(() => 'saved')
+    await until('it waits', async () => (await waiting()) === 1)
+    await admin().query(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'store'`)
+    await until('it waits again', async () => (await waiting()) === 1)
+    await locker.query('commit')
+    locker.release()
+    expect(await saving).toBe('saved')
+    await expectHealthy(pool)
+  })
+
+  test('no connection to be had from the server: 503', async () => {
+    await admin().query('create role application login; grant create on schema public to application')
+    const { pool, store } = await scene({}, server().url('postgres', 'application'))
+    await pool.query('select pg_terminate_backend(pg_backend_pid())').catch(() => {})
+    await until('the pool is empty', async () => {
+      await admin().query(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'store'`)
+      return pool.totalCount === 0
+    })
+    const others: pg.Client[] = []
+    try {
+      for (;;) {
+        const client = new pg.Client(server().url('postgres', 'application'))
+        client.on('error', () => {})
+        await client.connect()
+        others.push(client)
+      }
+    } catch (error) {
+      expect(error).toMatchObject({ code: '53300' })
+    }
+    const begun = performance.now()
+    for (const operation of [() => store.get('id'), () => store.set('id', {}), () => store.destroy('x')]) {
+      await expect(operation()).rejects.toMatchObject({ ...unavailable, cause: { code: '53300' } })
+    }
+    expect(performance.now() - begun).toBeLessThan(TIMEOUT + SLACK)
+    await Promise.all(others.map((client) => client.end()))
+    await until('there is room again', () => store.get('id').then(() => true))
+    expect(await store.get('id')).toMatchObject({ a: 1 })
+    await expectHealthy(pool)
+  })
+
+  test('all connections of the pool lent to others: 503 by the deadline, and none is lost when they come back', async () => {
+    const { pool, store } = await scene()
+    const others = await Promise.all(Array.from({ length: MAX }, () => pool.connect()))
+    await expectOutage(store, { ...others })
+    expect(pool.totalCount).toBe(MAX)
+    for (const client of others) client.release()
+    await expectHealthy(pool)
+    expect(await store.get('id')).toMatchObject({ a: 1 })
+  })
+
+  test('a locked row: 503 by the deadline, and the server waits no longer either', async () => {
+    const { pool, store, table } = await scene()
+    const locker = await lockRows(table)
+    const session = { ...(await store.get('id')), a: 2 }
+    for (let n = 0; n < 3; n += 1) {
+      const begun = performance.now()
+      await expect(store.set('id', { ...session })).rejects.toMatchObject(unavailable)
+      expect(performance.now() - begun).toBeLessThan(TIMEOUT + SLACK)
+      await until('the query was cancelled', async () => (await waiting()) === 0)
+    }
+    expect(await store.get('id'), 'others and other verbs go on').toMatchObject({ a: 1 })
+    await store.set('another', {})
+    await locker.query('commit')
+    locker.release()
+    await store.set('id', session)
+    expect(await store.get('id')).toMatchObject({ a: 2 })
+    await expectHealthy(pool)
+  })
+
+  test('a locked table: the same', async () => {
+    const { pool, store, table } = await scene()
+    const locker = await admin().connect()
+    await locker.query(`begin; lock table ${table} in access exclusive mode`)
+    await Promise.all(Array.from({ length: 20 }, () => expect(store.get('id')).rejects.toMatchObject(unavailable)))
+    await until('nothing waits', async () => (await waiting()) === 0)
+    await locker.query('commit')
+    locker.release()
+    expect(await store.get('id')).toMatchObject({ a: 1 })
+    await expectHealthy(pool)
+  })
+
+  test('a hundred deadlines later the pool is as good as new', async () => {
+    const { pool, store, table } = await scene()
+    const hasty = new PostgresStore({ pool, table, timeout: 20, pruneInterval: false })
+    const locker = await admin().connect()
+    for (let n = 0; n < 25; n += 1) {
+      await locker.query(`begin; lock table ${table} in access exclusive mode`)
+      const answers = await Promise.allSettled(Array.from({ length: 4 }, () => hasty.get('id')))
+      expect(answers.map(({ status }) => status)).toEqual(Array(4).fill('rejected'))
+      await locker.query('commit')
+    }
+    locker.release()
+    expect(await store.get('id')).toMatchObject({ a: 1 })
+    await expectHealthy(pool)
+    await hasty.close()
+  })
+
+  test('a read-only standby: reads are answered, writes a 503, and after its promotion all is well', async () => {
+    const { store: first, table } = await scene()
+    const standby = await server().standby()
+    onTestFinished(() => standby.dispose())
+    const pool = testPool(standby.url(), { max: MAX, application_name: 'store' })
+    const store = new PostgresStore({ pool, table, timeout: TIMEOUT, pruneInterval: false })
+    expect(await store.get('id')).toMatchObject({ a: 1 })
+    for (const operation of [() => store.set('id', { a: 2 }), () => store.destroy('id'), () => store.prune()]) {
+      await expect(operation()).rejects.toMatchObject({ ...unavailable, cause: { code: '25006' } })
+    }
+    const promoting = testPool(standby.url())
+    await promoting.query('select pg_promote()')
+    await store.set('id', { a: 2 })
+    expect(await store.get('id')).toMatchObject({ a: 2 })
+    expect(await first.get('id'), 'the other server is none of its business').toMatchObject({ a: 1 })
+    await store.close()
+  })
+
+  test('a network that swallows everything: 503, and it goes on when the network does', async () => {
+    const cable = await Cable.to(server().port)
+    onTestFinished(() => cable.dispose())
+    const { pool, store } = await scene(
+      { connectionTimeoutMillis: TIMEOUT },
+      `postgres://postgres@127.0.0.1:${cable.port}/postgres`,
+    )
+    const session = { ...(await store.get('id')), a: 2 }
+    cable.cut()
+    await expectOutage(store, session)
+    await until('the pool gave up what hung', () => pool.totalCount === 0)
+    await expectOutage(store, session)
+    cable.mend()
+    await until('the network was noticed', () => store.get('id').then(() => true))
+    await store.set('id', session)
+    expect(await store.get('id')).toMatchObject({ a: 2 })
+    await until('everything was given back', () => pool.totalCount === pool.idleCount)
+  })
+
+  test('a connection that the application left in a transaction is not used', async () => {
+    const { pool, store, table } = await scene()
+    for (const sloppy of ['begin', 'begin; select 1/0']) {
+      const client = await pool.connect()
+      await client.query(sloppy).catch(() => {})
+      client.release()
+      await store.set('id', { ...(await store.get('id')), sloppy })
+      const { rows } = await admin().query(`select data->>'sloppy' as sloppy from ${table}`)
+      expect(rows, 'seen from outside').toEqual([{ sloppy }])
+    }
+    await expectHealthy(pool)
+  })
+
+  test('statements that somebody deallocated are prepared anew, or done without', async () => {
+    const { pool, store } = await scene({ max: 1 })
+    await pool.query('deallocate all')
+    expect(await store.get('id')).toMatchObject({ a: 1 })
+    await store.set('id', { ...(await store.get('id')), a: 2 })
+    expect(await store.get('id')).toMatchObject({ a: 2 })
+  })
+
+  test("a pool without an 'error' listener: a warning says what will happen", async () => {
+    const program = (listener: string) => `
+      import pg from 'pg'
+      import { PostgresStore } from ${JSON.stringify(import.meta.resolve('../src/index.ts'))}
+      const pool = new pg.Pool({ connectionString: '${server().url()}' })
+      ${listener}
+      const store = new PostgresStore({ pool, migrateOnFirstUse: true })
+      await store.get('id')
+      await store.get('id')
+      await store.close()
+      await pool.end()`
+    const run = async (listener: string) => {
+      const args = ['--input-type=module', '--eval', program(listener)]
+      return (await promisify(execFile)(process.execPath, args, { cwd: import.meta.dirname })).stderr
+    }
+    expect((await run('')).match(/SESSION_STORE_POOL_ERROR_LISTENER/g)).toHaveLength(1)
+    expect(await run("pool.on('error', () => {})")).toBe('')
+  })
+
+  async function lockRows(table: string): Promise<pg.PoolClient> {
+    const locker = await admin().connect()
+    await locker.query(`begin; select 1 from ${table} for update`)
+    return locker
+  }
+})

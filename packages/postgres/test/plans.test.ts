@@ -1,0 +1,83 @@
+import type pg from 'pg'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { namesFor } from '../src/identifiers.ts'
+import { migrations } from '../src/migrations.ts'
+import { statementsFor } from '../src/statements.ts'
+import { noNewestPostgres, noPostgres, usePool, useServer } from './setup.ts'
+
+describe.skipIf(noPostgres)('on a large table of the Postgres of this machine', () => {
+  const server = useServer()
+  testPlans(usePool(() => server().url()))
+})
+
+describe.skipIf(noNewestPostgres)('on a large table of the newest Postgres', () => {
+  const server = useServer({ from: 'npm' })
+  testPlans(usePool(() => server().url()))
+})
+
+const { ping, schemaVersion, ...statements } = statementsFor(namesFor(undefined, 'sessions'))
+const [id, now, then] = [Buffer.alloc(32, 7), new Date().toISOString(), new Date(0).toISOString()]
+
+/** For each statement on the table: values as the store sends them, and the indexes that must be used. */
+const expected: Record<keyof typeof statements, { values: unknown[]; indexes: string[] }> = {
+  read: { values: [id], indexes: ['sessions_pkey'] },
+  write: { values: [id, '{}', null, now, now, 'v'], indexes: [] },
+  replace: { values: [id, '{}', null, now, now, 'v', 'w'], indexes: ['sessions_pkey', 'sessions_pkey'] },
+  touch: { values: [id, now, 'v'], indexes: ['sessions_pkey'] },
+  remove: { values: [id], indexes: ['sessions_pkey'] },
+  prune: { values: [now, 500, then, then], indexes: ['sessions_pkey', 'sessions_slot_idx'] },
+  count: { values: [now], indexes: ['sessions_slot_idx', 'sessions_slot_idx'] },
+  scan: { values: [id, 100], indexes: ['sessions_pkey'] },
+  clear: { values: [id, 2000], indexes: ['sessions_pkey', 'sessions_pkey'] },
+}
+
+interface Plan {
+  'Node Type': string
+  'Index Name'?: string
+  Plans?: Plan[]
+}
+
+function testPlans(pool: () => pg.Pool): void {
+  beforeAll(async () => {
+    for (const { sql } of migrations()) await pool().query(sql)
+    // A third has expired: so many that the server would rather read the table from its beginning, were it let.
+    await pool().query(
+      `insert into sessions select sha256(n::text::bytea), json_build_object('text', repeat('x', 300)), null,
+         now() - random() * interval '30 days', now() + (random() - 0.33) * interval '30 days', 'v' || n
+       from generate_series(1, 100000) n`,
+    )
+    await pool().query('vacuum analyze sessions')
+  })
+
+  for (const [name, { values, indexes }] of Object.entries(expected)) {
+    const { text } = statements[name as keyof typeof statements]
+
+    test(`${name} goes by an index`, async () => {
+      expect(indexesOf(await planOf({ text, values }))).toEqual(indexes)
+    })
+
+    test(`${name} does so when it is prepared for any values, too`, async () => {
+      const client = await pool().connect()
+      try {
+        await client.query("set plan_cache_mode = 'force_generic_plan'")
+        expect(indexesOf(await planOf({ text, values }, client))).toEqual(indexes)
+      } finally {
+        client.release(true)
+      }
+    })
+  }
+
+  async function planOf(query: pg.QueryConfig, on: Pick<pg.Pool, 'query'> = pool()): Promise<Plan[]> {
+    const { rows } = await on.query({ ...query, text: `explain (format json) ${query.text}` })
+    return flat(rows[0]['QUERY PLAN'][0].Plan)
+  }
+}
+
+function indexesOf(plan: Plan[]): string[] {
+  expect(plan.filter((node) => node['Node Type'].includes('Seq Scan'))).toEqual([])
+  return plan.flatMap((node) => node['Index Name'] ?? []).sort()
+}
+
+function flat(plan: Plan): Plan[] {
+  return [plan, ...(plan.Plans ?? []).flatMap(flat)]
+}

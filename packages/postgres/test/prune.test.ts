@@ -1,0 +1,141 @@
+import { fork } from 'node:child_process'
+import { channel } from 'node:diagnostics_channel'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { until } from '@session-stores/testing'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import type { PostgresStore } from '../src/index.ts'
+import { freshTable, makeStore, noPostgres, usePool, useServer } from './setup.ts'
+
+describe.skipIf(noPostgres)('pruning', () => {
+  const server = useServer()
+  const pool = usePool(() => server().url(), { max: 8 })
+
+  /** A table of which the first `expired` rows of `all` have expired. */
+  async function scene(all: number, expired: number): Promise<{ store: PostgresStore; table: string }> {
+    const table = freshTable()
+    const store = await makeStore({ pool: pool(), table })
+    await pool().query(
+      `insert into ${table} select sha256(('session-' || n)::bytea), '{}', null, now() - random() * interval '1 hour',
+         now() + case when n <= $2 then - random() * interval '1 day' else interval '1 minute' + random() * interval '1 hour' end, 'v' || n
+       from generate_series(1, $1) n order by random()`,
+      [all, expired],
+    )
+    return { store, table }
+  }
+
+  async function left(table: string): Promise<{ expired: number; live: number }> {
+    const { rows } = await pool().query(
+      `select count(*) filter (where expires_at <= now())::int as expired,
+         count(*) filter (where expires_at > now())::int as live from ${table}`,
+    )
+    return rows[0]
+  }
+
+  test('two processes share the work, while requests go on, and say how much they did', async () => {
+    const { store, table } = await scene(30_000, 20_000)
+    const workers = [1, 2].map(() =>
+      fork(fileURLToPath(new URL('prune-worker.ts', import.meta.url)), [server().url(), table]),
+    )
+    await Promise.all(workers.map((worker) => once(worker, 'message')))
+    let ended = false
+    const caller = async (from: number) => {
+      for (let n = from; !ended; n = n < 29_990 ? n + 8 : from) {
+        const session = await store.get(`session-${n}`)
+        expect(session).not.toBeNull()
+        await store.set(`session-${n}`, { ...session, seen: (session.seen ?? 0) + 1 })
+      }
+    }
+    const callers = Array.from({ length: 8 }, (_, n) => caller(20_001 + n))
+    const reports = await Promise.all(
+      workers.map(async (worker) => {
+        worker.send('go')
+        const [{ returned, published }] = await once(worker, 'message')
+        expect(published).toBe(returned)
+        return returned as number
+      }),
+    )
+    ended = true
+    await Promise.all(callers)
+    expect(reports.reduce((a, b) => a + b)).toBe(20_000)
+    expect(Math.min(...reports), 'both did their part').toBeGreaterThan(1000)
+    expect(await left(table)).toEqual({ expired: 0, live: 10_000 })
+    const { rows } = await pool().query(
+      'select deadlocks::int from pg_stat_database where datname = current_database()',
+    )
+    expect(rows).toEqual([{ deadlocks: 0 }])
+  })
+
+  test('it does not wait for rows that others hold, and takes them the next time', async () => {
+    const { store, table } = await scene(3000, 3000)
+    const holder = await pool().connect()
+    await holder.query(`begin; select 1 from ${table} order by expires_at limit 700 for update`)
+    expect(await store.prune()).toBe(2300)
+    await holder.query('rollback')
+    holder.release()
+    expect(await store.prune()).toBe(700)
+    expect(await left(table)).toEqual({ expired: 0, live: 0 })
+  })
+
+  test('it spares what is prolonged at that very moment', async () => {
+    const { store, table } = await scene(8000, 8000)
+    let last = 8000
+    let prolonged = 0
+    let ended = false
+    const prolong = async () => {
+      while (last > 0 && !ended) {
+        const { rowCount } = await pool().query(
+          `update ${table} set expires_at = now() + interval '1 hour' where id = sha256(('session-' || $1::int)::bytea)`,
+          [last--],
+        )
+        prolonged += rowCount ?? 0
+      }
+    }
+    const prolonging = Array.from({ length: 4 }, prolong)
+    await until('they are at work', () => prolonged > 100)
+    const pruned = await store.prune()
+    ended = true
+    await Promise.all(prolonging)
+    expect(pruned).toBeGreaterThan(1000)
+    expect(await left(table)).toEqual({ expired: 0, live: prolonged })
+    expect(pruned + prolonged).toBe(8000)
+  })
+
+  test('it takes no lock for the time of the connection, and leaves no transaction open', async () => {
+    const { store } = await scene(2000, 2000)
+    expect(await store.prune()).toBe(2000)
+    const { rows } = await pool().query(
+      `select 1 from pg_locks where locktype = 'advisory' union all select 1 from pg_stat_activity where state like 'idle in%'`,
+    )
+    expect(rows).toEqual([])
+  })
+
+  test('the timer does it', async () => {
+    const { table } = await scene(1500, 1000)
+    const store = await makeStore({ pool: pool(), table, pruneInterval: 10 })
+    expect(await store.get('nobody')).toBeNull()
+    await until('all are gone', async () => (await left(table)).expired === 0)
+    expect((await left(table)).live).toBe(500)
+  })
+
+  test('a batch that fails is reported, and the next run does the rest', async () => {
+    const { store, table } = await scene(3000, 3000)
+    const messages: { outcome: string; removed?: number }[] = []
+    const listen = (message: unknown) => messages.push(message as { outcome: string })
+    channel('session-stores:prune').subscribe(listen)
+    onTestFinished(() => {
+      channel('session-stores:prune').unsubscribe(listen)
+    })
+    await pool().query(`
+      create function stop_at_1000() returns trigger language plpgsql as
+        $$ begin if (select count(*) from ${table}) < 2000 then raise exception 'stop'; end if; return old; end $$;
+      create trigger stop after delete on ${table} for each statement execute function stop_at_1000()`)
+    await expect(store.prune()).rejects.toMatchObject({ code: 'SESSION_STORE_UNAVAILABLE' })
+    expect(messages).toMatchObject([{ outcome: 'error' }])
+    const { expired } = await left(table)
+    expect(expired).toBeLessThan(3000)
+    await pool().query(`drop trigger stop on ${table}`)
+    expect(await store.prune()).toBe(expired)
+    expect(messages[1]).toMatchObject({ outcome: 'done', removed: expired })
+  })
+})
