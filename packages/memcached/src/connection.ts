@@ -1,8 +1,10 @@
+import { randomInt } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { MemjsServer } from './memjs.ts'
 
-/** The first of our request numbers. memjs' own count up from 1 and never get here; ours never leave the upper half. */
+/** Where our request numbers begin. memjs' own count up from 1 and never get here; ours never leave the upper half. */
 const FIRST_OPAQUE = 0x8000_0000
+const LAST_OPAQUE = 0xffff_ffff
 
 const known = new WeakMap<MemjsServer, Connection>()
 
@@ -21,7 +23,8 @@ export class Connection {
   count = 0
   readonly #server: MemjsServer
   #socket: Socket | undefined
-  #opaque = FIRST_OPAQUE
+  /** Begins anywhere, so that another copy of this package, which has numbers of its own, is not met. */
+  #opaque = randomInt(FIRST_OPAQUE, LAST_OPAQUE)
 
   /** The one for this server, however many stores use it. */
   static of(server: MemjsServer): Connection {
@@ -49,7 +52,7 @@ export class Connection {
 
   /** A number that no other request in flight on this connection has. */
   nextOpaque(): number {
-    this.#opaque = this.#opaque === 0xffff_ffff ? FIRST_OPAQUE : this.#opaque + 1
+    this.#opaque = this.#opaque === LAST_OPAQUE ? FIRST_OPAQUE : this.#opaque + 1
     return this.#opaque
   }
 

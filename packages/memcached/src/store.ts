@@ -14,7 +14,7 @@ export interface MemcachedStoreOptions extends StoreOptions {
 
   /**
    * What the keys of this store begin with, so that several stores and other data can share the servers. Printable ASCII
-   * without spaces, up to 128 characters.
+   * without spaces, 1 to 128 characters.
    * @default 'sess:'
    */
   prefix?: string
@@ -38,9 +38,9 @@ export class MemcachedStore<Session extends object = any> extends SessionStore<S
     }
     const { client, prefix = 'sess:', ...rest } = options
     checkClient(client)
-    if (typeof prefix !== 'string' || !/^[!-~]*$/.test(prefix) || prefix.length > MAX_PREFIX) {
+    if (typeof prefix !== 'string' || !/^[!-~]+$/.test(prefix) || prefix.length > MAX_PREFIX) {
       throw new TypeError(
-        `prefix must be printable ASCII without spaces, at most ${MAX_PREFIX} characters; got ${inspect(prefix)}`,
+        `prefix must be printable ASCII without spaces, 1 to ${MAX_PREFIX} characters; got ${inspect(prefix)}`,
       )
     }
     const servers = client.servers.map((server) => new Server(client, server as MemjsServer))

@@ -17,7 +17,8 @@ describe('a wrong option is named at once', () => {
     [{ client, prefix: 5 }, /prefix must be printable ASCII.*got 5/],
     [{ client, prefix: 'a b' }, /prefix must be printable ASCII.*got 'a b'/],
     [{ client, prefix: 'é' }, /prefix must be printable ASCII/],
-    [{ client, prefix: 'x'.repeat(129) }, /at most 128 characters/],
+    [{ client, prefix: 'x'.repeat(129) }, /1 to 128 characters/],
+    [{ client, prefix: '' }, /1 to 128 characters/],
     [{ client, ttl: '1d' }, /ttl must be/],
     [{ client, timeout: 0 }, /timeout must be/],
     [{ client, expires: 5 }, /unknown option 'expires'/],
@@ -66,7 +67,7 @@ describe.skipIf(noMemcached)('on a real server', () => {
     await a.set('id', { a: 1 })
     expect(await b.get('id')).toBeNull()
     expect(await testStore([server], { prefix: 'a:' }).get('id')).toMatchObject({ a: 1 })
-    await testStore([server], { prefix: '' }).set('id', { a: 2 })
+    await testStore([server], { prefix: 'a' }).set('id', { a: 2 })
     expect(await a.get('id')).toMatchObject({ a: 1 })
   })
 

@@ -1,5 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
-import { until } from '@session-stores/testing'
+import { Browser, buildApp, Gate, until } from '@session-stores/testing'
 import type { MemcachedServer } from '@session-stores/testing/memcached'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { MemcachedStore } from '../src/index.ts'
@@ -215,6 +215,35 @@ describe.skipIf(noMemcached)('a server that is out', () => {
       expect(text).not.toMatch(new RegExp(`the-secret-id|secret|${keyOf('the-secret-id')}`))
     }
     for (const print of prints) expect(print).not.toHaveBeenCalled()
+  })
+})
+
+describe.skipIf(noMemcached)('behind @fastify/session', () => {
+  test('an outage is a 503, never "no session"; one request waits once; the next one after it works', async () => {
+    const server = await testServer()
+    const gate = new Gate()
+    const app = buildApp(testStore([server], { timeout: 2 * TIMEOUT }), gate)
+    onTestFinished(() => app.close())
+    await app.listen({ host: '127.0.0.1', port: 0 })
+    const browser = new Browser(app)
+    await browser.post('/login/ada')
+    const { cookie } = browser
+
+    const saves = new Browser(app, cookie).request('POST', '/slow/set/a/1')
+    await gate.entered(1)
+    await server.pause()
+    const begun = performance.now()
+    gate.open()
+    expect((await saves).status, 'a request that has loaded its session').toBe(503)
+    expect(performance.now() - begun).toBeLessThan(TIMEOUT + SLACK)
+    for (const path of ['/me', '/slow/me']) {
+      const response = await browser.request('GET', path)
+      expect(response.status).toBe(503)
+      expect(response.headers.getSetCookie()).toEqual([])
+    }
+    server.resume()
+    expect(browser.cookie).toBe(cookie)
+    expect((await browser.get('/me')).user).toBe('ada')
   })
 })
 

@@ -5,7 +5,7 @@ describe.skipIf(noMemcached)('64 writers at once on one session', () => {
   const servers = useServers(1)
   const names = Array.from({ length: 64 }, (_, n) => `key${n}`)
 
-  test.each([1, 8, 64])('in %d processes: nothing is lost', async (processes) => {
+  test.each([1, 8, 64])('through %d clients, as of so many processes: nothing is lost', async (processes) => {
     const prefix = freshPrefix()
     const stores = Array.from({ length: processes }, () => testStore(servers(), { prefix, timeout: 10_000 }))
     const storeOf = (n: number) => stores[n % processes] as (typeof stores)[0]
