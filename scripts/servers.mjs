@@ -20,11 +20,11 @@ const redis = { tests: ['redis', 'demo'], skip: 'SKIP_REDIS', whole: 'redis', br
 
 /** @type {Program[]} */
 const programs = [
-  { ...redis, names: ['redis-server'], apt: 'redis-server' },
+  { ...redis, names: ['redis-server'], apt: 'redis-server', tests: ['redis', 'demo', 'packaging'] },
   { ...redis, names: ['redis-sentinel'], apt: 'redis-sentinel', tests: ['redis'] },
   {
     names: ['memcached'],
-    tests: ['memcached'],
+    tests: ['memcached', 'packaging'],
     skip: 'SKIP_MEMCACHED',
     whole: 'memcached',
     apt: 'memcached',
@@ -32,7 +32,7 @@ const programs = [
   },
   {
     names: ['postgres'],
-    tests: ['postgres'],
+    tests: ['postgres', 'packaging'],
     skip: 'SKIP_POSTGRES',
     whole: 'postgres',
     apt: 'postgresql',
