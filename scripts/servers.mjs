@@ -24,7 +24,7 @@ const programs = [
   { ...redis, names: ['redis-sentinel'], apt: 'redis-sentinel', tests: ['redis'] },
   {
     names: ['memcached'],
-    tests: ['memcached', 'packaging'],
+    tests: ['memcached', 'demo', 'packaging'],
     skip: 'SKIP_MEMCACHED',
     whole: 'memcached',
     apt: 'memcached',
@@ -32,7 +32,7 @@ const programs = [
   },
   {
     names: ['postgres'],
-    tests: ['postgres', 'packaging'],
+    tests: ['postgres', 'demo', 'packaging'],
     skip: 'SKIP_POSTGRES',
     whole: 'postgres',
     apt: 'postgresql',

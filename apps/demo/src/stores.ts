@@ -15,7 +15,7 @@ export interface Setup {
 
 export interface OpenedStore {
   store: SessionStore
-  /** Closes the store, then the client it was given: a store closes only what it opened itself. */
+  /** Closes the store, then the client it was given: a store closes only what it opened itself. Again: nothing. */
   close(): Promise<void>
 }
 
@@ -32,6 +32,21 @@ const stores: Record<string, (setup: Setup) => OpenedStore | Promise<OpenedStore
     const client = new Redis(url)
     client.on('error', ignore)
     return opened(new RedisStore({ client, ...options }), () => client.disconnect())
+  },
+
+  postgres: async ({ options, env }) => {
+    const connectionString = setting(env, 'DATABASE_URL', 'postgres://user:password@127.0.0.1:5432/database')
+    const [{ Pool }, { PostgresStore }] = await Promise.all([import('pg'), import('@session-stores/postgres')])
+    const pool = new Pool({ connectionString })
+    pool.on('error', ignore)
+    return opened(new PostgresStore({ pool, migrateOnFirstUse: true, ...options }), () => pool.end())
+  },
+
+  memcached: async ({ options, env }) => {
+    const servers = setting(env, 'MEMCACHED_SERVERS', '127.0.0.1:11211')
+    const [{ Client }, { MemcachedStore }] = await Promise.all([import('memjs'), import('@session-stores/memcached')])
+    const client = Client.create(servers)
+    return opened(new MemcachedStore({ client, ...options }), () => client.close())
   },
 }
 
@@ -54,11 +69,16 @@ function setting(env: NodeJS.ProcessEnv, name: string, example: string): string 
 function ignore(): void {}
 
 function opened(store: SessionStore, closeClient?: () => unknown): OpenedStore {
+  let closing: Promise<void> | undefined
+  const closeAll = async () => {
+    await store.close()
+    await closeClient?.()
+  }
   return {
     store,
-    async close() {
-      await store.close()
-      await closeClient?.()
+    close() {
+      closing ??= closeAll()
+      return closing
     },
   }
 }

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { Gate } from '@session-stores/testing'
+import { MemcachedServer } from '@session-stores/testing/memcached'
+import { PostgresServer } from '@session-stores/testing/postgres'
 import { RedisServer } from '@session-stores/testing/redis'
 import type { FastifyInstance } from 'fastify'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -34,6 +36,19 @@ const stores: StoreCase[] = [
   memory,
   { name: 'sqlite', lasting: true },
   { name: 'redis', lasting: true, serve: () => serve(RedisServer.start(), ({ url }) => ({ REDIS_URL: url })) },
+  {
+    name: 'postgres',
+    lasting: true,
+    serve: async () => {
+      const server = await PostgresServer.start()
+      return { env: { DATABASE_URL: server.url() }, [Symbol.asyncDispose]: () => server.dispose() }
+    },
+  },
+  {
+    name: 'memcached',
+    lasting: true,
+    serve: () => serve(MemcachedServer.start(), ({ address }) => ({ MEMCACHED_SERVERS: address })),
+  },
 ].filter(({ name }) => process.env[`SKIP_${name.toUpperCase()}`] !== '1')
 
 async function serve<Server extends AsyncDisposable>(

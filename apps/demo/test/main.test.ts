@@ -91,6 +91,8 @@ test('finishes a request that is under way, and knows its people and their sessi
 test.each([
   [{ STORE: 'floppy' }, /^demo: STORE must be one of memory, sqlite.*; got "floppy"\n$/],
   [{ STORE: 'redis' }, /^demo: REDIS_URL must say where the server is, as in redis:.*\n$/],
+  [{ STORE: 'postgres' }, /^demo: DATABASE_URL must say where the server is, as in postgres:.*\n$/],
+  [{ STORE: 'memcached' }, /^demo: MEMCACHED_SERVERS must say where the server is, as in 127.*\n$/],
   [{ PORT: 'http' }, /^demo: PORT must be a whole number from 0 to 65535; got "http"\n$/],
   [{ SESSION_SECRET: 'short' }, /^demo: SESSION_SECRET must have 32 characters or more\n$/],
   [{ TRUST_PROXY: '1' }, /^demo: TRUST_PROXY must hold addresses, .*; got "1"\n$/],
