@@ -53,8 +53,8 @@ export class Consumer {
     return path
   }
 
-  /** Compiles a program as strictly as can be, the declarations of all packages included. Answers the folder with it. */
-  async compile(file: string, resolution: 'nodenext' | 'bundler'): Promise<string> {
+  /** Compiles programs as strictly as can be, the declarations of all packages included. Answers the folder with them. */
+  async compile(resolution: 'nodenext' | 'bundler', ...files: string[]): Promise<string> {
     const outDir = `compiled-${resolution}`
     const config = {
       compilerOptions: {
@@ -69,7 +69,7 @@ export class Consumer {
         rootDir: '.',
         outDir,
       },
-      files: [file],
+      files,
     }
     const path = this.write(`tsconfig.${resolution}.json`, JSON.stringify(config))
     await run(process.execPath, [tsc, '-p', path, '--pretty', 'false'], this.folder)

@@ -27,6 +27,12 @@ export function asCommonJs(code: string): string {
   return `async function main() {\n${requires}\n}\nmain().catch((error) => {\n  console.error(error)\n  process.exit(1)\n})\n`
 }
 
+/** A program in TypeScript as it must be in a CommonJS file: the same imports, and no `await` at the top. */
+export function withoutTopLevelAwait(code: string): string {
+  const start = code.search(/^const /m)
+  return `${code.slice(0, start)}async function main() {\n${code.slice(start)}}\nvoid main()\n`
+}
+
 export interface Visit {
   status: number
   body: string

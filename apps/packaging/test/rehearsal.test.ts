@@ -8,7 +8,7 @@ import { Clone } from '../src/clone.ts'
 import { Consumer } from '../src/consumer.ts'
 import { installLineOf, quickStartOf } from '../src/markdown.ts'
 import { nodeOf } from '../src/nodes.ts'
-import { adapted, asCommonJs, visits } from '../src/quick-start.ts'
+import { adapted, asCommonJs, visits, withoutTopLevelAwait } from '../src/quick-start.ts'
 import { Registry } from '../src/registry.ts'
 import { attempt } from '../src/run.ts'
 import { serverFor, stores } from '../src/stores.ts'
@@ -141,9 +141,11 @@ describe.each(packages)('$name, as a user installs it', ({ short, name }) => {
   test('compiles with its quick start, strictly, with all declarations', SLOW, async () => {
     await user.install('--save-dev', '@types/node@22', ...types)
     user.write('package.json', JSON.stringify({ ...user.manifest(), type: 'module' }))
-    user.write('quick-start.ts', quickStartOf(page).code)
-    await user.compile('quick-start.ts', 'bundler')
-    await user.compile('quick-start.ts', 'nodenext')
+    const { code } = quickStartOf(page)
+    user.write('quick-start.ts', code)
+    user.write('in-commonjs.cts', withoutTopLevelAwait(code))
+    await user.compile('bundler', 'quick-start.ts')
+    await user.compile('nodenext', 'quick-start.ts', 'in-commonjs.cts')
   })
 
   // scripts/test.mjs says when a server is left out
@@ -178,7 +180,7 @@ describe('the program in the root README', () => {
     const { code } = quickStartOf('README.md')
     assert(code.trim().split('\n').length <= 24, 'it is called twenty lines')
     user.write('quick-start.ts', code)
-    const folder = await user.compile('quick-start.ts', 'nodenext')
+    const folder = await user.compile('nodenext', 'quick-start.ts')
     const compiled = readFileSync(join(folder, 'quick-start.js'), 'utf8')
     const path = user.write('quick-start.mjs', adapted(compiled, []))
     for (const { status, body } of await visits(nodes[1], path, user.folder, 2)) {
@@ -252,7 +254,7 @@ describe('a breaking change of core', () => {
     await user.install('--save-dev', '@types/node@22')
     user.write('package.json', JSON.stringify({ ...user.manifest(), type: 'module' }))
     user.write('quick-start.ts', `import { freshVersion } from '${core}'\nfreshVersion()\n${quickStartOf(page).code}`)
-    const folder = await user.compile('quick-start.ts', 'nodenext')
+    const folder = await user.compile('nodenext', 'quick-start.ts')
     const compiled = readFileSync(join(folder, 'quick-start.js'), 'utf8')
     const path = user.write('quick-start.mjs', adapted(compiled, []))
     for (const { status } of await visits(nodes[1], path, user.folder, 2)) assert.equal(status, 200)
