@@ -3,16 +3,16 @@ import { userEnvironment } from './environment.ts'
 
 /** A server that a page's program talks to: where the page says it is, and where it is here. */
 export interface Address {
-  said: string
+  said: RegExp
   is: string
 }
 
 /** The program of a page, with nothing changed but where it listens and where its server is. */
 export function adapted(code: string, addresses: Address[]): string {
-  const listens = [{ said: 'port: 3000', is: 'port: Number(process.env.PORT)' }]
+  const listens = [{ said: /port: 3000/, is: 'port: Number(process.env.PORT)' }]
   return [...listens, ...addresses].reduce((text, { said, is }) => {
-    if (!text.includes(said)) throw new Error(`the program does not say ${said}:\n${code}`)
-    return text.replaceAll(said, is)
+    if (!said.test(text)) throw new Error(`the program does not say ${said}:\n${code}`)
+    return text.replace(said, is)
   }, code)
 }
 

@@ -21,15 +21,15 @@ export const stores: Record<string, StoreUse> = {
 export async function serverFor(short: string): Promise<{ addresses: Address[]; stop(): Promise<void> }> {
   if (short === 'redis') {
     const server = await RedisServer.start()
-    return { addresses: [{ said: 'redis://localhost:6379', is: server.url }], stop: () => server.stop() }
+    return { addresses: [{ said: /redis:\/\/[^'"]+/, is: server.url }], stop: () => server.stop() }
   }
   if (short === 'memcached') {
     const server = await MemcachedServer.start()
-    return { addresses: [{ said: 'localhost:11211', is: server.address }], stop: () => server.stop() }
+    return { addresses: [{ said: /\w+:11211/, is: server.address }], stop: () => server.stop() }
   }
   if (short === 'postgres') {
     const server = await PostgresServer.start()
-    return { addresses: [{ said: 'postgres://localhost/app', is: server.url() }], stop: () => server.dispose() }
+    return { addresses: [{ said: /postgres(ql)?:\/\/[^'"]+/, is: server.url() }], stop: () => server.dispose() }
   }
   return { addresses: [], stop: async () => undefined }
 }
