@@ -61,10 +61,11 @@ export class Guard {
         clearTimeout(timer)
         resolve(true)
       }
-      const timer = setTimeout(() => {
+      const giveUp = () => {
         this.#waiting.delete(isUp)
         resolve(false)
-      }, patience)
+      }
+      const timer = setTimeout(() => setImmediate(giveUp), patience)
       this.#waiting.add(isUp)
     })
     if (!up) throw new SessionStoreUnavailable(this.#name, 'it does not answer')

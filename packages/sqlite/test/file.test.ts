@@ -140,7 +140,7 @@ describe('a given database', () => {
 
   test('a transaction that never ends is an error, not a hang', async () => {
     const database = given()
-    const store = new SqliteStore({ database, timeout: 100 })
+    const store = new SqliteStore({ database })
     database.exec('BEGIN')
     await expect(store.set('id', { a: 1 })).rejects.toMatchObject({
       code: 'SESSION_STORE_UNAVAILABLE',
