@@ -93,6 +93,12 @@ function codeOf(page: string): Sample[] {
   return samplesOf(page).filter(({ language }) => language === 'ts' || language === 'js')
 }
 
+test('a store for another database takes under 100 lines', () => {
+  const [store] = samplesOf('docs/new-store.md')
+  assert.equal(store?.copyOf, 'examples/lmdb-store/src/index.ts')
+  assert(store.code.split('\n').length <= 100)
+})
+
 /** The anchors that GitHub gives to the headings of a page. */
 function anchors(page: string): string[] {
   const text = readFileSync(join(root, page), 'utf8').replace(/^```[\s\S]*?^```$/gm, '')
