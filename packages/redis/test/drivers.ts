@@ -13,6 +13,11 @@ export interface Driver {
   cluster(nodes: Address[], options?: object): ioredis6.Cluster
 }
 
+const clients = new Set<{ disconnect(): void }>()
+afterAll(() => {
+  for (const client of clients) client.disconnect()
+})
+
 export const drivers: Driver[] = [
   driver('ioredis 6, RESP3', ioredis6),
   driver('ioredis 6, RESP3 with its reply types', ioredis6, { replyMapping: 'resp3' }),
@@ -24,17 +29,17 @@ export const drivers: Driver[] = [
 export const [ioredis] = drivers as [Driver]
 
 function driver(name: string, { Redis, Cluster }: typeof ioredis6, base: object = {}): Driver {
-  const quiet = <Client extends ioredis6.Redis | ioredis6.Cluster>(client: Client): Client => {
+  const known = <Client extends ioredis6.Redis | ioredis6.Cluster>(client: Client): Client => {
     client.on('error', () => {}) // outages are what these tests are about
-    afterAll(() => client.disconnect())
+    clients.add(client)
     return client
   }
   return {
     name,
-    redis: ({ port }, options) => quiet(new Redis({ host: '127.0.0.1', port, ...base, ...options })),
-    sentinel: ({ addresses, name }, options) => quiet(new Redis({ sentinels: addresses, name, ...base, ...options })),
+    redis: ({ port }, options) => known(new Redis({ host: '127.0.0.1', port, ...base, ...options })),
+    sentinel: ({ addresses, name }, options) => known(new Redis({ sentinels: addresses, name, ...base, ...options })),
     cluster: (nodes, { redisOptions, ...options }: { redisOptions?: object } = {}) =>
-      quiet(new Cluster(nodes, { redisOptions: { ...base, ...redisOptions }, ...options })),
+      known(new Cluster(nodes, { redisOptions: { ...base, ...redisOptions }, ...options })),
   }
 }
 

@@ -3,23 +3,18 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Browser, buildApp, freePort } from '@session-stores/testing'
 import { RedisServer } from '@session-stores/testing/redis'
 import type { Redis } from 'ioredis'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { RedisStore } from '../src/index.ts'
 import { drivers, ioredis } from './drivers.ts'
 import { Line } from './line.ts'
+import { Stalls } from './stalls.ts'
 
 /** The default deadline, and what the issue allows on top, in ms. */
 const DEADLINE = 2000 + 100
 
-let stopping: Array<() => unknown> = []
-afterEach(async () => {
-  for (const stop of stopping.reverse()) await stop()
-  stopping = []
-})
-
 async function startServer(...options: string[]): Promise<RedisServer> {
   const server = await RedisServer.start(...options)
-  stopping.push(() => server.stop())
+  onTestFinished(() => server.stop())
   return server
 }
 
@@ -29,7 +24,7 @@ const startDurable = () => startServer('--appendonly', 'yes', '--appendfsync', '
 /** The application of the plugin cases over this client, and somebody who is logged in. */
 async function startApp(client: Redis) {
   const app = buildApp(new RedisStore({ client }))
-  stopping.push(() => app.close())
+  onTestFinished(() => app.close())
   await app.listen({ host: '127.0.0.1', port: 0 })
   return new Browser(app)
 }
@@ -42,17 +37,12 @@ async function logIn(client: Redis): Promise<Browser> {
 
 /** @returns with the time that the request took, less what this process was not given by a busy machine */
 async function timed(browser: Browser, method: string, path: string) {
+  const stalls = new Stalls()
   const begun = performance.now()
-  let [last, stalled] = [begun, 0]
-  const stalls = setInterval(() => {
-    const now = performance.now()
-    stalled += Math.max(0, now - last - 15)
-    last = now
-  }, 10)
   const response = await browser.request(method, path)
   const body: unknown = await response.json()
-  clearInterval(stalls)
-  return { response, body, ms: performance.now() - begun - stalled }
+  stalls.stop()
+  return { response, body, ms: performance.now() - begun - stalls.total }
 }
 
 /** Requests of every kind, one after the other and at once, while sessions cannot be reached. */
@@ -145,7 +135,7 @@ describe.each(drivers)('$name', ({ redis }) => {
     silent.close()
     for (const socket of sockets) socket.destroy()
     const server = await RedisServer.startOn(port)
-    stopping.push(() => server.stop())
+    onTestFinished(() => server.stop())
     await browser.post('/login/ada')
     await expectRecovery(browser)
   })
@@ -153,7 +143,7 @@ describe.each(drivers)('$name', ({ redis }) => {
   test('a line that goes dead without a word, while new connections work', async () => {
     const server = await startServer()
     const line = await Line.to(server)
-    stopping.push(() => line[Symbol.asyncDispose]())
+    onTestFinished(() => line[Symbol.asyncDispose]())
     const browser = await logIn(redis(line))
     line.goDead()
     const begun = performance.now()
@@ -167,7 +157,7 @@ describe.each(drivers)('$name', ({ redis }) => {
   test('a network that swallows everything', async () => {
     const server = await startServer()
     const line = await Line.to(server)
-    stopping.push(() => line[Symbol.asyncDispose]())
+    onTestFinished(() => line[Symbol.asyncDispose]())
     const browser = await logIn(redis(line))
     line.swallowAll()
     await expectOutage(browser)

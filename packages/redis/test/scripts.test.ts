@@ -1,5 +1,5 @@
 import { RedisServer } from '@session-stores/testing/redis'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type RedisClient, RedisStore } from '../src/index.ts'
 import { drivers, freshPrefix, ioredis } from './drivers.ts'
 import { Line } from './line.ts'
@@ -48,7 +48,7 @@ describe.each(drivers)('$name: a server that forgot the scripts', ({ redis }) =>
 describe.each(drivers)('$name: a command that the driver sends twice, for it lost the answer', ({ redis }) => {
   async function overBadLine() {
     const line = await Line.to(server)
-    afterAll(() => line[Symbol.asyncDispose]())
+    onTestFinished(() => line[Symbol.asyncDispose]())
     const client = redis(line)
     const backend = makeBackend(client)
     await backend.ping?.()

@@ -150,6 +150,11 @@ export class RedisClusterServers {
     })
   }
 
+  /** Resolves when the replicas have all that their masters have now. */
+  async replicated(): Promise<void> {
+    await replicated(this.servers)
+  }
+
   async stop(): Promise<void> {
     await Promise.all(this.servers.map((server) => server.stop()))
   }
@@ -208,6 +213,27 @@ async function areInStep(servers: readonly RedisServer[], masters: number): Prom
   return online.length === masters && replicas.length === servers.length - masters
 }
 
+/** What a replica has not is lost with its master. */
+async function replicated(servers: readonly RedisServer[]): Promise<void> {
+  const infos = await Promise.all(servers.map((server) => server.cli('INFO', 'replication')))
+  const offsets = new Map<string, number>()
+  for (const [n, info] of infos.entries()) {
+    if (info.includes('role:master')) offsets.set(`${servers[n]?.port}`, numberIn(info, 'master_repl_offset'))
+  }
+  const replicas = servers.filter((_, n) => infos[n]?.includes('role:slave'))
+  await until('the replicas have caught up', async () => {
+    const now = await Promise.all(replicas.map((replica) => replica.cli('INFO', 'replication')))
+    return now.every((info) => {
+      const master = /master_port:(\d+)/.exec(info)?.[1] ?? ''
+      return numberIn(info, 'slave_repl_offset') >= (offsets.get(master) ?? Number.POSITIVE_INFINITY)
+    })
+  })
+}
+
+function numberIn(info: string, name: string): number {
+  return Number(new RegExp(`${name}:(\\d+)`).exec(info)?.[1])
+}
+
 async function busPort(server: RedisServer): Promise<string> {
   const nodes = await server.cli('CLUSTER', 'NODES')
   return /@(\d+)/.exec(nodes)?.[1] ?? ''
@@ -255,6 +281,11 @@ export class SentinelServers {
       const info = await (await this.master()).cli('INFO', 'replication')
       return info.includes('role:master') && areInStep(this.servers, 1)
     })
+  }
+
+  /** Resolves when the replica has all that the master has now. */
+  async replicated(): Promise<void> {
+    await replicated(this.servers)
   }
 
   async stop(): Promise<void> {
