@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { RedisClusterServers, RedisServer } from '@session-stores/testing/redis'
 import { afterAll, describe, expect, test } from 'vitest'
 import { type RedisClient, RedisStore } from '../src/index.ts'
@@ -108,6 +109,38 @@ describe.each(places)('$where', ({ connect }) => {
     expect(await plain.count()).toBe(2)
     await prefixed.clear()
     expect(await plain.count()).toBe(0)
+  })
+})
+
+describe('with the permissions that the README lists, and no others', () => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+  const [, all = '', more = ''] = /`(~sess:\* \+[^`]+)`, and in a Cluster `([^`]+)`/.exec(readme) ?? []
+  const user = { username: 'app', password: 'secret' }
+  const grant = (to: RedisServer, rules: string) =>
+    to.cli('ACL', 'SETUSER', 'app', 'reset', 'on', '>secret', ...rules.split(' '))
+
+  async function useEverything(client: RedisClient): Promise<void> {
+    const store = new RedisStore({ client, touchInterval: 0 })
+    const cookie = (ms: number) => ({ expires: new Date(Date.now() + ms), originalMaxAge: 60_000 })
+    await store.set('id', { id: 'id', cookie: cookie(60_000) })
+    await store.set('id', { ...(await store.get('id')), cookie: cookie(90_000) })
+    await store.set('id', { ...(await store.get('id')), more: true })
+    expect(await store.get('id')).toMatchObject({ more: true })
+    expect(await idsOf(store)).toEqual(['id'])
+    await store.ping()
+    await store.clear()
+    expect(await store.count()).toBe(0)
+    await store.destroy('id')
+  }
+
+  test.each(drivers)('everything works: one server, $name', async (driver) => {
+    await grant(server, all)
+    await useEverything(driver.redis(server, user))
+  })
+
+  test.each(drivers)('everything works: Cluster, $name', async (driver) => {
+    await Promise.all(servers.servers.map((each) => grant(each, `${all} ${more}`)))
+    await useEverything(driver.cluster(servers.addresses, { redisOptions: user }))
   })
 })
 
