@@ -9,6 +9,8 @@ import type { Statement, Statements } from './statements.ts'
 const PRUNE_BATCH = 500
 /** How long it rests after a batch with more to come, in times of what that took: requests are to notice nothing. */
 const PRUNE_REST = 3
+/** How long a ping may take, in ms: while the server is down there is always one, and it must not fill the pool. */
+const PING_TIMEOUT = 500
 /** How many records a scan reads at once: at most about 6 MB with the default `maxBytes`. */
 const SCAN_BATCH = 100
 /** How long counting may take, in ms: as long as core lets it. */
@@ -70,7 +72,7 @@ export class PostgresBackend implements Backend {
   }
 
   async ping(): Promise<void> {
-    await this.#connections.run(this.#statements.ping)
+    await this.#connections.run(this.#statements.ping, [], PING_TIMEOUT)
   }
 
   async prune(now: number): Promise<{ removed: number; done: boolean }> {
