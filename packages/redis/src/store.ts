@@ -1,10 +1,7 @@
 import { inspect } from 'node:util'
-import { SessionStore, type StoreOptions } from '@session-stores/core'
+import { DEFAULT_TIMEOUT, SessionStore, type StoreOptions } from '@session-stores/core'
 import { RedisBackend } from './backend.ts'
 import { checkClient, type RedisClient } from './client.ts'
-
-/** The default of core's `timeout`, in ms. */
-const TIMEOUT = 2000
 
 export interface RedisStoreOptions extends StoreOptions {
   /**
@@ -35,7 +32,7 @@ export class RedisStore<Session extends object = any> extends SessionStore<Sessi
     const { client, prefix = 'sess:', ...rest } = options
     checkClient(client)
     if (typeof prefix !== 'string' || prefix === '') throw wrong('prefix', 'a non-empty string', prefix)
-    super(new RedisBackend(client, prefix, rest.timeout ?? TIMEOUT, rest.now ?? Date.now), rest)
+    super(new RedisBackend(client, prefix, rest.timeout ?? DEFAULT_TIMEOUT, rest.now ?? Date.now), rest)
   }
 }
 
