@@ -34,7 +34,10 @@ export class MemcachedStore<Session extends object = any> extends SessionStore<S
   /** @throws TypeError that names the wrong option */
   constructor(options: MemcachedStoreOptions) {
     if (typeof options !== 'object' || options === null) {
-      throw new TypeError(`options must be an object with a memjs client; got ${inspect(options)}`)
+      // Not shown: it may be a list of servers, with passwords.
+      throw new TypeError(
+        `options must be an object with a memjs client; got ${options === null ? 'null' : typeof options}`,
+      )
     }
     const { client, prefix = 'sess:', ...rest } = options
     checkClient(client)

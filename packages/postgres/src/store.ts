@@ -69,7 +69,10 @@ export class PostgresStore<Session extends object = any> extends SessionStore<Se
 }
 
 function checkOptions(options: PostgresStoreOptions): void {
-  if (typeof options !== 'object' || options === null) throw wrong('options', 'an object', options)
+  if (typeof options !== 'object' || options === null) {
+    // Not shown: it may be a connection string with a password.
+    throw new TypeError(`options must be an object with a pool; got ${options === null ? 'null' : typeof options}`)
+  }
   const { pool } = options
   if (typeof pool?.connect !== 'function') throw wrong('pool', 'a Pool of pg', pool)
   for (const name of ['unlogged', 'migrateOnFirstUse', 'preparedStatements'] as const) {

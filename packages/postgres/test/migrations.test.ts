@@ -209,7 +209,7 @@ describe('options', () => {
     [{ pool, migrateOnFirstUse: null }, 'migrateOnFirstUse must be true or false; got null'],
     [{ pool, ttl: -1 }, 'ttl must be'],
     [{ pool, tabel: 'typo' }, "unknown option 'tabel'"],
-    [null, 'options must be an object; got null'],
+    [null, 'options must be an object with a pool; got null'],
   ])('%j is refused when the store is made', (options, message) => {
     expect(() => new PostgresStore(options as never)).toThrow(message)
     expect(() => new PostgresStore(options as never)).toThrow(TypeError)

@@ -61,7 +61,12 @@ export class SqliteStore<Session extends object = any> extends SessionStore<Sess
 }
 
 function checkOptions(options: SqliteStoreOptions): void {
-  if (typeof options !== 'object' || options === null) throw wrong('options', 'an object', options)
+  if (typeof options !== 'object' || options === null) {
+    // Not shown, like in every store: it may hold a password.
+    throw new TypeError(
+      `options must be an object with a path or a database; got ${options === null ? 'null' : typeof options}`,
+    )
+  }
   const { path, database, synchronous } = options as { path: unknown; database: unknown; synchronous: unknown }
   if ((path === undefined) === (database === undefined)) {
     throw new TypeError(

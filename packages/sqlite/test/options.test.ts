@@ -8,8 +8,8 @@ const newFile = newFiles('sqlite-options')
 
 describe('a wrong option is a TypeError that names it, what it wants and what it got', () => {
   test.each([
-    [undefined, /options must be an object; got undefined/],
-    [null, /options must be an object; got null/],
+    [undefined, /options must be an object with a path or a database; got undefined/],
+    [null, /options must be an object with a path or a database; got null/],
     [{}, /either path or database; got neither/],
     [{ path: 'x', database: {} }, /either path or database; got both/],
     [{ path: 5 }, /path must be the path of a file, or ':memory:'; got 5/],
