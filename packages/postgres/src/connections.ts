@@ -5,7 +5,7 @@ import type { Statement } from './statements.ts'
 
 /** What the store uses of a `Pool` of `pg`. */
 export interface PostgresPool {
-  connect(): Promise<PostgresClient>
+  connect(callback: (error: Error | undefined, client: PostgresClient | undefined) => void): void
   listenerCount?(event: 'error'): number
 }
 
@@ -111,43 +111,51 @@ export class Connections {
 
   /** Lends a connection. When time is up, what it does is stopped on the server, and it is closed. */
   async #lend<T>(deadline: number, work: (client: PostgresClient) => Promise<T>): Promise<T> {
-    const client = await this.#checkOut(deadline)
-    // Unheard, a lost connection would end the process. The query under way is told as well.
-    client.on('error', ignore)
-    const giveBack = (destroy: boolean) => {
-      client.release(destroy)
-      client.removeListener('error', ignore)
-    }
+    const { client, giveBack } = await this.#checkOut(deadline)
     try {
       const value = await byDeadline(deadline, work(client))
-      giveBack(false)
+      giveBack()
       return value
     } catch (error) {
       if (error instanceof TimedOut) {
         // Else a query that waits for a lock would hold its place on the server long after we left. Not given back
         // before that is done: the request may be slow, and must not hit the next query on this connection.
-        void cancelQuery(client, CANCEL_WITHIN).then(() => giveBack(true))
+        void cancelQuery(client, CANCEL_WITHIN).then(() => giveBack('spoilt'))
       } else {
-        giveBack(isSpoilt(error))
+        giveBack(isSpoilt(error) ? 'spoilt' : undefined)
       }
       throw error
     }
   }
 
-  async #checkOut(deadline: number): Promise<PostgresClient> {
+  async #checkOut(deadline: number): Promise<Loan> {
     if (!this.#used) this.#beforeFirstUse()
     for (;;) {
-      const waiting = this.#pool.connect()
-      try {
-        const client = await byDeadline(deadline, waiting)
-        const status = client.getTransactionStatus?.()
-        if (status === undefined || status === null || status === 'I') return client
-        client.release(true) // left in a transaction by its last user: what we wrote would never be committed
-      } catch (error) {
-        if (error instanceof TimedOut) void waiting.then((late) => late.release(), ignore)
+      const waiting = this.#borrow()
+      const loan = await byDeadline(deadline, waiting).catch((error) => {
+        if (error instanceof TimedOut) void waiting.then((late) => late.giveBack(), ignore)
         throw error
-      }
+      })
+      const status = loan.client.getTransactionStatus?.()
+      if (status === undefined || status === null || status === 'I') return loan
+      loan.giveBack('spoilt') // left in a transaction by its last user: what we wrote would never be committed
     }
+  }
+
+  #borrow(): Promise<Loan> {
+    return new Promise((resolve, reject) => {
+      this.#pool.connect((error, client) => {
+        if (!client) return reject(error)
+        // Unheard, a lost connection would end the process; the query under way is told as well. In this callback, and
+        // not a promise later: the server's goodbye may be in the packet that is being read.
+        client.on('error', ignore)
+        const giveBack = (spoilt?: 'spoilt') => {
+          client.release(spoilt !== undefined)
+          client.removeListener('error', ignore)
+        }
+        resolve({ client, giveBack })
+      })
+    })
   }
 
   #beforeFirstUse(): void {
@@ -173,6 +181,12 @@ export class Connections {
   }
 }
 
+/** A connection that is ours until it is given back, `'spoilt'` to have it closed. */
+interface Loan {
+  client: PostgresClient
+  giveBack(spoilt?: 'spoilt'): void
+}
+
 export type Run = (text: string, values?: unknown[]) => Promise<PostgresResult>
 
 class TimedOut extends Error {}
@@ -183,7 +197,7 @@ function byDeadline<T>(deadline: number, promise: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const expire = () => reject(new TimedOut('no answer in time'))
     // After a stall of the event loop the timer comes first, though the answer may be in the socket: let it in.
-    const timer = setTimeout(() => setImmediate(expire), deadline - performance.now())
+    const timer = setTimeout(() => setImmediate(expire), Math.max(deadline - performance.now(), 0))
     promise.then(resolve, reject).finally(() => clearTimeout(timer))
   })
 }

@@ -81,6 +81,9 @@ describe.skipIf(noPostgres)('the schema', () => {
     await pool().query(`drop table ${table}`)
     const answers = await Promise.all(Array.from({ length: 20 }, () => store.get('id')))
     expect(answers).toEqual(Array(20).fill(null))
+    await pool().query(`drop table ${table}, ${table}_migrations`)
+    await expect(store.get('id')).rejects.toMatchObject({ code: 'SESSION_SCHEMA_MISMATCH' })
+    expect(await store.get('id'), 'made again').toBeNull()
   })
 
   test('a role without the right to make tables serves requests on one that is there', async () => {

@@ -31,7 +31,15 @@ describe.skipIf(noPgBouncer)('behind PgBouncer in transaction mode', () => {
       }),
     )
     expect(await store.count()).toBe(32)
-    expect(await preparedOn(through())).toEqual([])
+    // On both of its connections: as long as one is in a transaction, others get the other.
+    const [one, two] = [await through().connect(), await through().connect()]
+    await one.query('begin')
+    await two.query('begin')
+    expect([...(await preparedOn(one)), ...(await preparedOn(two))]).toEqual([])
+    for (const client of [one, two]) {
+      await client.query('commit')
+      client.release()
+    }
   })
 
   test('straight to Postgres, statements are prepared; with preparedStatements: false they are not', async () => {
@@ -112,6 +120,6 @@ describe.skipIf(noPgBouncer)('behind PgBouncer in transaction mode', () => {
   }
 })
 
-async function preparedOn(pool: pg.Pool): Promise<unknown[]> {
+async function preparedOn(pool: Pick<pg.Pool, 'query'>): Promise<unknown[]> {
   return (await pool.query('select name from pg_prepared_statements')).rows
 }

@@ -66,6 +66,28 @@ describe.skipIf(noPostgres)('pruning', () => {
     expect(rows).toEqual([{ deadlocks: 0 }])
   })
 
+  test('it finds what has expired among much that has not, in one slot of the index', async () => {
+    const table = freshTable()
+    const store = await makeStore({ pool: pool(), table })
+    const slot = Date.UTC(2040, 0, 1)
+    await pool().query(
+      `insert into ${table} select sha256(n::text::bytea), '{}', null, now() - random() * interval '1 day',
+         $1::timestamptz + n * interval '1 ms', 'v' || n from generate_series(0, 9999) n order by random()`,
+      [new Date(slot)],
+    )
+    let total = 0
+    for (let batches = 1; ; batches += 1) {
+      const { removed, done } = (await store.backend.prune?.(slot + 3999)) ?? {}
+      total += removed ?? 0
+      if (done) break
+      expect(removed).toBe(500)
+      expect(batches).toBeLessThan(9)
+    }
+    expect(total).toBe(4000)
+    const { rows } = await pool().query(`select min(expires_at) as first, count(*)::int as live from ${table}`)
+    expect(rows).toEqual([{ first: new Date(slot + 4000), live: 6000 }])
+  })
+
   test('it does not wait for rows that others hold, and takes them the next time', async () => {
     const { store, table } = await scene(3000, 3000)
     const holder = await pool().connect()
