@@ -135,7 +135,7 @@ export class RedisBackend implements Backend {
   /** @param secrets what the command holds and an error must not */
   async #send<T>(secrets: readonly string[], command: () => Promise<T>): Promise<T> {
     try {
-      if (this.#client.status === 'reconnecting') await this.#lifeline.restored()
+      if (this.#lifeline.isBroken) await this.#lifeline.restored()
       return await command()
     } catch (error) {
       throw withoutRecord(error, secrets)

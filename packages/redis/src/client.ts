@@ -1,19 +1,21 @@
 import { inspect } from 'node:util'
 
 /** What the store uses of a connection to one server: ioredis' `Redis`, 5 or 6. */
-export interface RedisConnection {
-  readonly status: string
+export interface RedisConnection extends Client {
   ping(): Promise<unknown>
   scan(cursor: string, match: 'MATCH', pattern: string, count: 'COUNT', size: number): Promise<[string, string[]]>
   call(command: string, ...args: string[]): Promise<unknown>
+}
+
+interface Client {
+  readonly status: string
   connect(): Promise<unknown>
   disconnect(reconnect?: boolean): void
-  once(event: 'close', listener: () => void): unknown
-  off(event: 'close', listener: () => void): unknown
+  once(event: 'ready' | 'close', listener: () => void): unknown
+  off(event: 'ready' | 'close', listener: () => void): unknown
 }
 
 interface Commands {
-  readonly status: string
   get(key: string): Promise<string | null>
   set(key: string, value: string, px: 'PX', ms: number): Promise<unknown>
   del(key: string): Promise<unknown>
@@ -22,13 +24,11 @@ interface Commands {
   evalsha(sha1: string, numberOfKeys: number, ...keyAndArgs: string[]): Promise<unknown>
 }
 
-interface Single extends Commands, RedisConnection {}
+interface Single extends RedisConnection, Commands {}
 
 /** What the store uses of ioredis' `Cluster`, 5 or 6. */
-export interface RedisCluster extends Commands {
+export interface RedisCluster extends Client, Commands {
   nodes(role: 'master'): RedisConnection[]
-  connect(): Promise<unknown>
-  disconnect(reconnect?: boolean): void
 }
 
 /** A client of ioredis 5 or 6: `Redis`, for one server or a Sentinel set, or `Cluster`. Never looked up by its class. */
@@ -40,6 +40,10 @@ export interface ClientOptions {
   scaleReads?: unknown
   role?: unknown
   sentinels?: unknown
+  host?: string
+  port?: number
+  path?: string
+  Connector?: unknown
 }
 
 export function isCluster(client: RedisClient): client is RedisCluster {

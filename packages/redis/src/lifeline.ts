@@ -1,11 +1,14 @@
+import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isCluster, optionsOf, type RedisClient, type RedisConnection } from './client.ts'
 import { refreshSlots } from './keyspace.ts'
 
 /** How long a new connection may take to answer, in ms. */
 const CONNECT_TIMEOUT = 1000
-/** The pause after an attempt that failed, in ms. Sentinels that arrange a failover are asked less often. */
-const ATTEMPT_PAUSE = { server: 10, set: 250 }
+/** The pause after an attempt that failed, in ms: at first, and in a long outage. */
+const ATTEMPT_PAUSE = { least: 10, most: 50 }
+/** The same where several servers are asked each time, which may be busy arranging a failover. */
+const ATTEMPT_PAUSE_OF_SETS = { least: 250, most: 250 }
 /** The pause between attempts while commands wait, in ms. */
 const WAITING_PAUSE = 100
 /** How long commands wait while the server is known to be down, in ms, and how long before their deadline they give up. */
@@ -18,6 +21,8 @@ const DEAD_AFTER = 1000
 interface PendingPing {
   since: number
   answered: Promise<void>
+  /** Whether it is being found out that the connection is dead. */
+  doubted?: boolean
 }
 
 /**
@@ -32,17 +37,22 @@ interface PendingPing {
 export class Lifeline {
   readonly #client: RedisClient
   readonly #timeout: number
+  readonly #pause: typeof ATTEMPT_PAUSE
   readonly #pings = new WeakMap<RedisConnection, PendingPing>()
   readonly #spares = new Set<Spare>()
   #restoring: Promise<void> | undefined
-  #reviving: Promise<void> | undefined
+  #reaching: Promise<void> | undefined
+  #connecting: Promise<void> | undefined
+  /** When attempts began to fail, and when the last one did. */
+  #firstFailure = 0
   #lastFailure = Number.NEGATIVE_INFINITY
   #closed = false
 
-  /** @param timeout ms */
+  /** @param timeout how long commands wait, in ms */
   constructor(client: RedisClient, timeout: number) {
     this.#client = client
     this.#timeout = timeout
+    this.#pause = isCluster(client) || optionsOf(client).sentinels ? ATTEMPT_PAUSE_OF_SETS : ATTEMPT_PAUSE
   }
 
   /** Resolves when a server answers: in a Cluster, any of its masters. */
@@ -50,18 +60,21 @@ export class Lifeline {
     await within(PING_PATIENCE, this.#ping())
   }
 
+  /** Whether a command must wait for `restored` instead of being given to the client. */
+  get isBroken(): boolean {
+    const { status } = this.#client
+    return status === 'reconnecting' || (isConnecting(status) && this.#isKnownDown)
+  }
+
   /**
    * Resolves when the client is connected again; rejects with the reason when that takes too long. Commands wait here, not
    * in the client's queue: that would send them long after everybody stopped waiting for them.
    */
   restored(): Promise<void> {
-    if (this.#restoring === undefined) {
-      const knownDown = performance.now() - this.#lastFailure < this.#timeout
-      if (knownDown) return within(KNOWN_DOWN_PATIENCE, this.#revive())
-      this.#restoring = this.#restore().finally(() => {
-        this.#restoring = undefined
-      })
-    }
+    if (this.#restoring === undefined && this.#isKnownDown) return this.#revive(KNOWN_DOWN_PATIENCE)
+    this.#restoring ??= this.#restore().finally(() => {
+      this.#restoring = undefined
+    })
     return this.#restoring
   }
 
@@ -70,11 +83,15 @@ export class Lifeline {
     for (const spare of this.#spares) spare.disconnect()
   }
 
+  get #isKnownDown(): boolean {
+    return performance.now() - this.#lastFailure < this.#timeout
+  }
+
   async #restore(): Promise<void> {
     const end = performance.now() + this.#timeout - KNOWN_DOWN_PATIENCE
-    while (this.#client.status === 'reconnecting') {
+    for (;;) {
       try {
-        await within(Math.max(0, end - performance.now()), this.#revive())
+        return await this.#revive(Math.max(0, end - performance.now()))
       } catch (error) {
         if (this.#closed || performance.now() + WAITING_PAUSE > end) throw error
         await sleep(WAITING_PAUSE, undefined, { ref: false })
@@ -84,7 +101,12 @@ export class Lifeline {
 
   async #ping(): Promise<void> {
     const client = this.#client
-    if (client.status === 'reconnecting') await this.#revive()
+    const end = performance.now() + PING_PATIENCE
+    while (client.status === 'reconnecting') {
+      await this.#revive(CONNECT_TIMEOUT).catch((error) => {
+        if (this.#closed || performance.now() >= end) throw error
+      })
+    }
     if (!isCluster(client)) return this.#answer(client)
     refreshSlots(client) // after a failover nobody may have told the client
     try {
@@ -98,44 +120,66 @@ export class Lifeline {
   #answer(connection: RedisConnection): Promise<void> {
     let ping = this.#pings.get(connection)
     if (ping === undefined) {
-      const answered = pingOrClose(connection).finally(() => this.#pings.delete(connection))
+      const answered = unlessClosed(connection, connection.ping()).finally(() => this.#pings.delete(connection))
       ping = { since: performance.now(), answered }
       this.#pings.set(connection, ping)
     }
-    if (performance.now() - ping.since > DEAD_AFTER) this.#cutIfDead(connection, ping).catch(() => {})
+    if (!ping.doubted && performance.now() - ping.since > DEAD_AFTER) {
+      ping.doubted = true
+      void this.#cutIfDead(connection, ping)
+    }
     return ping.answered
   }
 
   async #cutIfDead(connection: RedisConnection, ping: PendingPing): Promise<void> {
-    await this.#trySpare(connection)
+    try {
+      await this.#trySpare(connection)
+    } catch {
+      ping.doubted = false // nobody is answered: ask again with a later ping
+      return
+    }
     if (this.#pings.get(connection) !== ping) return
-    this.#pings.delete(connection)
     // The client of a Cluster makes a new connection to the server when it next needs one.
     connection.disconnect(!isCluster(this.#client))
     // It would wait 2 s for the other end to agree.
     ;(connection as { stream?: { destroy?: () => void } }).stream?.destroy?.()
   }
 
-  /** Connects the client if the server can be reached. */
-  #revive(): Promise<void> {
-    this.#reviving ??= this.#tryToRevive().finally(() => {
-      this.#reviving = undefined
+  /**
+   * Connects the client if the server can be reached.
+   * @param patience how long it may take to find that out, in ms
+   */
+  async #revive(patience: number): Promise<void> {
+    this.#reaching ??= this.#reach().finally(() => {
+      this.#reaching = undefined
     })
-    return this.#reviving
+    await within(patience, this.#reaching)
+    this.#connecting ??= this.#connect().finally(() => {
+      this.#connecting = undefined
+    })
+    await this.#connecting
   }
 
-  async #tryToRevive(): Promise<void> {
-    const client = this.#client
-    const isSet = isCluster(client) || optionsOf(client).sentinels
-    const pause = this.#lastFailure + ATTEMPT_PAUSE[isSet ? 'set' : 'server'] - performance.now()
-    if (pause > 0) await sleep(pause, undefined, { ref: false })
+  /** Resolves when the server answers on a new connection. */
+  async #reach(): Promise<void> {
+    const { least, most } = this.#pause
+    const pause = Math.min(least + (this.#lastFailure - this.#firstFailure) / 1000, most)
+    const rest = this.#lastFailure + pause - performance.now()
+    if (rest > 0) await sleep(rest, undefined, { ref: false })
     try {
-      await this.#trySpare(client)
-      if (client.status === 'reconnecting') await within(CONNECT_TIMEOUT, client.connect())
+      await somethingListens(this.#client)
+      await this.#trySpare(this.#client)
     } catch (error) {
+      if (!this.#isKnownDown) this.#firstFailure = performance.now()
       this.#lastFailure = performance.now()
       throw error
     }
+  }
+
+  async #connect(): Promise<void> {
+    const client = this.#client
+    if (client.status === 'reconnecting') await client.connect()
+    else if (isConnecting(client.status)) await becomesReady(client)
   }
 
   /** Resolves when a new connection with the client's own settings gets an answer. It is closed again. */
@@ -150,6 +194,22 @@ export class Lifeline {
       spare.disconnect()
     }
   }
+}
+
+function isConnecting(status: string): boolean {
+  return status === 'connecting' || status === 'connect' || status === 'close'
+}
+
+/** A cheap look before a client is made for nothing. Where it cannot be told, it resolves. */
+function somethingListens(client: RedisClient): Promise<void> {
+  const { host, port, path, sentinels, Connector } = optionsOf(client)
+  if (isCluster(client) || sentinels || Connector || !(path || port)) return Promise.resolve()
+  const socket = path ? connect({ path }) : connect({ host: host ?? 'localhost', port: port as number })
+  const looked = new Promise<void>((resolve, reject) => {
+    socket.once('connect', resolve)
+    socket.once('error', reject)
+  })
+  return within(CONNECT_TIMEOUT, looked).finally(() => socket.destroy())
 }
 
 interface Spare {
@@ -185,17 +245,30 @@ interface Duplicable<Args extends unknown[]> {
   duplicate(...args: Args): Spare
 }
 
+interface Emitter {
+  once(event: 'ready' | 'close', listener: () => void): unknown
+  off(event: 'ready' | 'close', listener: () => void): unknown
+}
+
 /** Rejects also when the connection is lost: the client would keep the command for the next one. */
-async function pingOrClose(connection: RedisConnection): Promise<void> {
-  let lost = () => {}
-  const closed = new Promise<never>((_, reject) => {
-    lost = () => reject(new Error('the connection was lost'))
+function unlessClosed(connection: Emitter, answer: Promise<unknown>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const lost = () => reject(new Error('the connection was lost'))
+    connection.once('close', lost)
+    answer.then(() => resolve(), reject).finally(() => connection.off('close', lost))
   })
-  connection.once('close', lost)
+}
+
+async function becomesReady(client: Emitter): Promise<void> {
+  let isReady = () => {}
+  const ready = new Promise<void>((resolve) => {
+    isReady = resolve
+  })
+  client.once('ready', isReady)
   try {
-    await Promise.race([connection.ping(), closed])
+    await unlessClosed(client, ready)
   } finally {
-    connection.off('close', lost)
+    client.off('ready', isReady)
   }
 }
 

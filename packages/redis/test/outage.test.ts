@@ -42,7 +42,7 @@ async function timed(browser: Browser, method: string, path: string) {
   const response = await browser.request(method, path)
   const body: unknown = await response.json()
   stalls.stop()
-  return { response, body, ms: performance.now() - begun - stalls.total }
+  return { response, body, ms: performance.now() - begun - stalls.total, stalled: stalls.total }
 }
 
 /** Requests of every kind, one after the other and at once, while sessions cannot be reached. */
@@ -54,7 +54,7 @@ async function expectOutage(browser: Browser): Promise<void> {
     ['POST', '/logout'],
   ] as const
   const ask = async (method: string, path: string) => {
-    const { response, body, ms } = await timed(browser, method, path)
+    const { response, body, ms, stalled } = await timed(browser, method, path)
     expect({ path, status: response.status, body }).toEqual({
       path,
       status: 503,
@@ -67,18 +67,19 @@ async function expectOutage(browser: Browser): Promise<void> {
     })
     expect(response.headers.getSetCookie(), 'nobody is logged out').toEqual([])
     expect(ms, `${method} ${path}`).toBeLessThan(DEADLINE)
-    return ms
+    return { ms, all: ms + stalled }
   }
   const first = await Promise.all(kinds.map(([method, path]) => ask(method, path)))
-  expect(Math.max(...first), 'it was worth waiting for').toBeGreaterThan(1500)
+  expect(Math.max(...first.map(({ all }) => all)), 'it was worth waiting for').toBeGreaterThan(1500)
   for (const [method, path] of kinds) {
-    expect(await ask(method, path), 'known to be down').toBeLessThan(500)
+    expect((await ask(method, path)).ms, 'known to be down').toBeLessThan(500)
   }
 }
 
-/** The very next request works, and the session is what it was. */
+/** The very next request works, and the session is what it was. Only one for which the machine had no time may be repeated. */
 async function expectRecovery(browser: Browser, session: object = { user: 'ada' }): Promise<void> {
-  const { response, body } = await timed(browser, 'GET', '/me')
+  const { response, body, stalled } = await timed(browser, 'GET', '/me')
+  if (response.status === 503 && stalled > 20) return expectRecovery(browser, session)
   expect({ status: response.status, body }).toEqual({ status: 200, body: session })
 }
 
@@ -89,6 +90,7 @@ describe.each(drivers)('$name', ({ redis }) => {
     server.pause()
     await expectOutage(browser)
     server.resume()
+    await server.cli('PING') // it has come to itself
     await expectRecovery(browser)
   })
 
@@ -136,6 +138,7 @@ describe.each(drivers)('$name', ({ redis }) => {
     for (const socket of sockets) socket.destroy()
     const server = await RedisServer.startOn(port)
     onTestFinished(() => server.stop())
+    await expectRecovery(browser, {})
     await browser.post('/login/ada')
     await expectRecovery(browser)
   })
