@@ -9,8 +9,8 @@ import type { Statement, Statements } from './statements.ts'
 const PRUNE_BATCH = 500
 /** How long it rests after a batch with more to come, in times of what that took: requests are to notice nothing. */
 const PRUNE_REST = 3
-/** How long a ping may take, in ms: while the server is down there is always one, and it must not fill the pool. */
-const PING_TIMEOUT = 500
+/** The least time that a ping may take, in ms. */
+const LEAST_PING_TIMEOUT = 100
 /** How many records a scan reads at once: at most about 6 MB with the default `maxBytes`. */
 const SCAN_BATCH = 100
 /** How long counting may take, in ms: as long as core lets it. */
@@ -72,7 +72,8 @@ export class PostgresBackend implements Backend {
   }
 
   async ping(): Promise<void> {
-    await this.#connections.run(this.#statements.ping, [], PING_TIMEOUT)
+    // While the server is down core asks again and again; the questions that hang must not fill the pool.
+    await this.#connections.run(this.#statements.ping, [], Math.max(LEAST_PING_TIMEOUT, this.#connections.timeout / 4))
   }
 
   async prune(now: number): Promise<{ removed: number; done: boolean }> {

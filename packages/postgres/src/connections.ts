@@ -73,7 +73,7 @@ export class Connections {
     for (let attempt = 1; ; attempt += 1) {
       let lent = false
       try {
-        return await this.#lend(deadline, async (client) => {
+        return await this.#lend(deadline, statement.cancel ?? true, async (client) => {
           lent = true
           const prepare = this.#prepare ?? this.#straight.get(client) ?? (await this.#isStraight(client))
           return client.query(queryOf(statement.text, values, prepare ? statement.name : undefined))
@@ -93,7 +93,7 @@ export class Connections {
   async transaction(work: (run: Run) => Promise<void>, timeout: number): Promise<void> {
     const deadline = performance.now() + timeout
     try {
-      await this.#lend(deadline, async (client) => {
+      await this.#lend(deadline, true, async (client) => {
         const run: Run = (text, values) => client.query(queryOf(text, values))
         await run('begin')
         try {
@@ -110,19 +110,19 @@ export class Connections {
   }
 
   /** Lends a connection. When time is up, what it does is stopped on the server, and it is closed. */
-  async #lend<T>(deadline: number, work: (client: PostgresClient) => Promise<T>): Promise<T> {
+  async #lend<T>(deadline: number, cancel: boolean, work: (client: PostgresClient) => Promise<T>): Promise<T> {
     const { client, giveBack } = await this.#checkOut(deadline)
     try {
       const value = await byDeadline(deadline, work(client))
       giveBack()
       return value
     } catch (error) {
-      if (error instanceof TimedOut) {
+      if (error instanceof TimedOut && cancel) {
         // Else a query that waits for a lock would hold its place on the server long after we left. Not given back
         // before that is done: the request may be slow, and must not hit the next query on this connection.
         void cancelQuery(client, CANCEL_WITHIN).then(() => giveBack('spoilt'))
       } else {
-        giveBack(isSpoilt(error) ? 'spoilt' : undefined)
+        giveBack(error instanceof TimedOut || isSpoilt(error) ? 'spoilt' : undefined)
       }
       throw error
     }

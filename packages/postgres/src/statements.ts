@@ -6,6 +6,8 @@ export interface Statement {
   readonly text: string
   /** For those worth preparing. Of the text, so that two tables on one connection never share one. */
   readonly name?: string
+  /** Whether to tell the server to stop it when its time is up, and not only close the connection. */
+  readonly cancel?: boolean
 }
 
 export type Statements = ReturnType<typeof statementsFor>
@@ -43,7 +45,8 @@ export function statementsFor({ table, migrations }: Names) {
     remove: prepared(`
       delete from ${table} where id = $1`),
 
-    ping: { text: 'select 1' },
+    // It waits for nothing on the server, so there is nothing to stop.
+    ping: { text: 'select 1', cancel: false },
 
     // In the order of the index, from where the last batch ended. Rows that another process prunes or a request writes are
     // left for later: nobody waits. A row that changed before it was locked is looked at again, so that nothing goes that

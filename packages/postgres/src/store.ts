@@ -1,14 +1,11 @@
 import { inspect } from 'node:util'
-import { SessionStore, type StoreOptions } from '@session-stores/core'
+import { DEFAULT_TIMEOUT, SessionStore, type StoreOptions } from '@session-stores/core'
 import { PostgresBackend } from './backend.ts'
 import { Connections, type PostgresPool } from './connections.ts'
 import { namesFor } from './identifiers.ts'
 import { migrations, type SchemaOptions } from './migrations.ts'
 import { Schema } from './schema.ts'
 import { statementsFor } from './statements.ts'
-
-/** The default of core's `timeout`, in ms. */
-const TIMEOUT = 2000
 
 export interface PostgresStoreOptions extends StoreOptions, SchemaOptions {
   /**
@@ -50,7 +47,7 @@ export class PostgresStore<Session extends object = any> extends SessionStore<Se
     const { pool, schema, table = 'sessions', unlogged = false, migrateOnFirstUse = false, ...others } = options
     const { preparedStatements, ...rest } = others
     const names = namesFor(schema, table)
-    const connections = new Connections(pool, options.timeout ?? TIMEOUT, preparedStatements)
+    const connections = new Connections(pool, options.timeout ?? DEFAULT_TIMEOUT, preparedStatements)
     const statements = statementsFor(names)
     const steps = migrations({ ...(schema !== undefined && { schema }), table, unlogged })
     const state = new Schema(connections, names, steps, statements.schemaVersion, migrateOnFirstUse)

@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import pg from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { migrations, PostgresStore, SessionSchemaMismatch } from '../src/index.ts'
-import { freshTable, makePool, noPostgres, testPool, usePool, useServer } from './setup.ts'
+import { freshTable, hold, makePool, noPostgres, testPool, usePool, useServer } from './setup.ts'
 
 describe.skipIf(noPostgres)('the schema', () => {
   const server = useServer()
@@ -174,16 +174,13 @@ describe.skipIf(noPostgres)('the schema', () => {
 
   test('a migration that is cut off leaves nothing half done', async () => {
     const table = freshTable()
-    const locker = await pool().connect()
-    await locker.query('begin')
-    await locker.query(`create table ${table} (x int)`)
+    const letGo = await hold(pool(), `create table ${table} (x int)`)
     const store = makeStore({ table })
     const migrating = store.migrate()
     await waitsForLock()
     await pool().query(`select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock'`)
     await expect(migrating).rejects.toBeInstanceOf(Error)
-    await locker.query('rollback')
-    locker.release()
+    await letGo()
     const { rows } = await pool().query('select to_regclass($1) as migrations', [`${table}_migrations`])
     expect(rows).toEqual([{ migrations: null }])
     await store.migrate()

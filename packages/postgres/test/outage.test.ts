@@ -5,11 +5,11 @@ import pg from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { PostgresStore } from '../src/index.ts'
 import { Cable } from './cable.ts'
-import { freshTable, makeStore, noPostgres, testPool, usePool, useServer } from './setup.ts'
+import { freshTable, hold, makeStore, noPostgres, testPool, usePool, useServer } from './setup.ts'
 
 const TIMEOUT = 400
 /** What a busy machine may add to it, in ms. */
-const SLACK = 600
+const SLACK = 1000
 const MAX = 4
 const unavailable = { code: 'SESSION_STORE_UNAVAILABLE', statusCode: 503 }
 
@@ -37,8 +37,9 @@ describe.skipIf(noPostgres)('a server that fails', () => {
     ]
     await Promise.all(operations.map((operation) => expect(operation()).rejects.toMatchObject(unavailable)))
     expect(performance.now() - begun).toBeLessThan(TIMEOUT + SLACK)
+    const later = performance.now()
     for (const operation of operations) await expect(operation()).rejects.toMatchObject(unavailable)
-    expect(performance.now() - begun, 'later ones do not wait for a deadline each').toBeLessThan(TIMEOUT + 2 * SLACK)
+    expect(performance.now() - later, 'later ones do not wait for a deadline each').toBeLessThan(3 * TIMEOUT)
   }
 
   /** The pool is as good as new, and the server holds no connection that the pool does not know of. */
@@ -74,7 +75,7 @@ describe.skipIf(noPostgres)('a server that fails', () => {
     } finally {
       server().resume()
     }
-    await until('the server was noticed', () => store.get('id').then(() => true))
+    await onceServed(store)
     expect(await store.get('id')).toMatchObject({ a: expect.any(Number) })
     await store.set('id', { ...(await store.get('id')), a: 3 })
     expect(await store.get('id')).toMatchObject({ a: 3 })
@@ -145,13 +146,12 @@ describe.skipIf(noPostgres)('a server that fails', () => {
 
   test('connections that the server ended are replaced within the request', async () => {
     const { pool, store, table } = await scene()
-    const locker = await lockRows(table)
+    const unlock = await hold(admin(), `select 1 from ${table} for update`)
     const saving = store.set('id', { a: 2 }).then(() => 'saved')
     await until('it waits', async () => (await waiting()) === 1)
     await admin().query(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'store'`)
     await until('it waits again', async () => (await waiting()) === 1)
-    await locker.query('commit')
-    locker.release()
+    await unlock()
     expect(await saving).toBe('saved')
     await expectHealthy(pool)
   })
@@ -181,8 +181,7 @@ describe.skipIf(noPostgres)('a server that fails', () => {
     }
     expect(performance.now() - begun).toBeLessThan(TIMEOUT + SLACK)
     await Promise.all(others.map((client) => client.end()))
-    await until('there is room again', () => store.get('id').then(() => true))
-    expect(await store.get('id')).toMatchObject({ a: 1 })
+    expect(await onceServed(store)).toMatchObject({ a: 1 })
     await expectHealthy(pool)
   })
 
@@ -193,12 +192,12 @@ describe.skipIf(noPostgres)('a server that fails', () => {
     expect(pool.totalCount).toBe(MAX)
     for (const client of others) client.release()
     await expectHealthy(pool)
-    expect(await store.get('id')).toMatchObject({ a: 1 })
+    expect(await onceServed(store)).toMatchObject({ a: 1 })
   })
 
   test('a locked row: 503 by the deadline, and the server waits no longer either', async () => {
     const { pool, store, table } = await scene()
-    const locker = await lockRows(table)
+    const unlock = await hold(admin(), `select 1 from ${table} for update`)
     const session = { ...(await store.get('id')), a: 2 }
     for (let n = 0; n < 3; n += 1) {
       const begun = performance.now()
@@ -206,10 +205,9 @@ describe.skipIf(noPostgres)('a server that fails', () => {
       expect(performance.now() - begun).toBeLessThan(TIMEOUT + SLACK)
       await until('the query was cancelled', async () => (await waiting()) === 0)
     }
-    expect(await store.get('id'), 'others and other verbs go on').toMatchObject({ a: 1 })
+    expect(await onceServed(store), 'others and other verbs go on').toMatchObject({ a: 1 })
     await store.set('another', {})
-    await locker.query('commit')
-    locker.release()
+    await unlock()
     await store.set('id', session)
     expect(await store.get('id')).toMatchObject({ a: 2 })
     await expectHealthy(pool)
@@ -217,27 +215,24 @@ describe.skipIf(noPostgres)('a server that fails', () => {
 
   test('a locked table: the same', async () => {
     const { pool, store, table } = await scene()
-    const locker = await admin().connect()
-    await locker.query(`begin; lock table ${table} in access exclusive mode`)
+    const unlock = await hold(admin(), `lock table ${table} in access exclusive mode`)
     await Promise.all(Array.from({ length: 20 }, () => expect(store.get('id')).rejects.toMatchObject(unavailable)))
     await until('nothing waits', async () => (await waiting()) === 0)
-    await locker.query('commit')
-    locker.release()
-    expect(await store.get('id')).toMatchObject({ a: 1 })
+    await unlock()
+    expect(await onceServed(store)).toMatchObject({ a: 1 })
     await expectHealthy(pool)
   })
 
   test('a hundred deadlines later the pool is as good as new', async () => {
     const { pool, store, table } = await scene()
     const hasty = new PostgresStore({ pool, table, timeout: 20, pruneInterval: false })
-    const locker = await admin().connect()
     for (let n = 0; n < 25; n += 1) {
-      await locker.query(`begin; lock table ${table} in access exclusive mode`)
-      const answers = await Promise.allSettled(Array.from({ length: 4 }, () => hasty.get('id')))
+      const unlock = await hold(admin(), `lock table ${table} in access exclusive mode`)
+      // The backend's own deadline, without core's judgement that the server is down.
+      const answers = await Promise.allSettled(Array.from({ length: 4 }, () => hasty.backend.read('key')))
       expect(answers.map(({ status }) => status)).toEqual(Array(4).fill('rejected'))
-      await locker.query('commit')
+      await unlock()
     }
-    locker.release()
     expect(await store.get('id')).toMatchObject({ a: 1 })
     await expectHealthy(pool)
     await hasty.close()
@@ -279,7 +274,7 @@ describe.skipIf(noPostgres)('a server that fails', () => {
     await until('the pool gave up what hung', () => givenUp >= hung)
     await expectOutage(store, session)
     cable.mend()
-    await until('the network was noticed', () => store.get('id').then(() => true))
+    await onceServed(store)
     await store.set('id', session)
     expect(await store.get('id')).toMatchObject({ a: 2 })
     await until('everything was given back', () => pool.totalCount === pool.idleCount)
@@ -324,10 +319,9 @@ describe.skipIf(noPostgres)('a server that fails', () => {
     expect((await run('')).match(/SESSION_STORE_POOL_ERROR_LISTENER/g)).toHaveLength(1)
     expect(await run("pool.on('error', () => {})")).toBe('')
   })
-
-  async function lockRows(table: string): Promise<pg.PoolClient> {
-    const locker = await admin().connect()
-    await locker.query(`begin; select 1 from ${table} for update`)
-    return locker
-  }
 })
+
+/** Answers the session `id`. A store that has seen an outage asks the server first whether it is back. */
+function onceServed(store: PostgresStore): Promise<object> {
+  return until('the store is served again', () => store.get('id'))
+}

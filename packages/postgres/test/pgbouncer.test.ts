@@ -1,7 +1,7 @@
 import { until } from '@session-stores/testing'
 import type pg from 'pg'
 import { describe, expect, test } from 'vitest'
-import { freshTable, makeStore, noPgBouncer, testPool, useBouncer, usePool, useServer } from './setup.ts'
+import { freshTable, hold, makeStore, noPgBouncer, testPool, useBouncer, usePool, useServer } from './setup.ts'
 
 const TIMEOUT = 400
 const unavailable = { code: 'SESSION_STORE_UNAVAILABLE', statusCode: 503 }
@@ -75,12 +75,11 @@ describe.skipIf(noPgBouncer)('behind PgBouncer in transaction mode', () => {
     const store = await makeStore({ pool, table, timeout: TIMEOUT })
     await store.set('id', { a: 1 })
     const session = { ...(await store.get('id')), a: 2 }
-    const locker = await admin().connect()
-    await locker.query(`begin; select 1 from ${table} for update`)
+    const unlock = await hold(admin(), `select 1 from ${table} for update`)
     await expect(store.set('id', session)).rejects.toMatchObject(unavailable)
     await until('the query was cancelled', async () => (await waiting()) === 0)
-    await locker.query('commit')
-    locker.release()
+    await unlock()
+    await until('the store is served again', () => store.get('id'))
     await store.set('id', session)
     expect(await store.get('id')).toMatchObject({ a: 2 })
   })
@@ -89,14 +88,10 @@ describe.skipIf(noPgBouncer)('behind PgBouncer in transaction mode', () => {
     const pool = through()
     const store = await makeStore({ pool, timeout: TIMEOUT })
     await store.set('id', { a: 1 })
-    const others = await Promise.all([1, 2].map(() => testPool(bouncer().url()).connect()))
-    for (const other of others) await other.query('begin')
+    const others = await Promise.all([1, 2].map(() => hold(testPool(bouncer().url()), 'select 1')))
     await expect(store.get('id')).rejects.toMatchObject(unavailable)
-    for (const other of others) {
-      await other.query('rollback')
-      other.release()
-    }
-    expect(await store.get('id')).toMatchObject({ a: 1 })
+    for (const letGo of others) await letGo()
+    expect(await until('the store is served again', () => store.get('id'))).toMatchObject({ a: 1 })
   })
 
   test('the server behind it restarts, and then is killed: every request is served again', async () => {
@@ -107,8 +102,7 @@ describe.skipIf(noPgBouncer)('behind PgBouncer in transaction mode', () => {
       await down()
       await expect(store.get('id')).rejects.toMatchObject(unavailable)
       await server().restart()
-      await until('the server was noticed', () => store.get('id').then(() => true))
-      expect(await store.get('id')).toMatchObject({ a: 1 })
+      expect(await until('the store is served again', () => store.get('id'))).toMatchObject({ a: 1 })
     }
   })
 

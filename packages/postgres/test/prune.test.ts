@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { until } from '@session-stores/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { PostgresStore } from '../src/index.ts'
-import { freshTable, makeStore, noPostgres, usePool, useServer } from './setup.ts'
+import { freshTable, hold, makeStore, noPostgres, usePool, useServer } from './setup.ts'
 
 describe.skipIf(noPostgres)('pruning', () => {
   const server = useServer()
@@ -90,11 +90,9 @@ describe.skipIf(noPostgres)('pruning', () => {
 
   test('it does not wait for rows that others hold, and takes them the next time', async () => {
     const { store, table } = await scene(3000, 3000)
-    const holder = await pool().connect()
-    await holder.query(`begin; select 1 from ${table} order by expires_at limit 700 for update`)
+    const letGo = await hold(pool(), `select 1 from ${table} order by expires_at limit 700 for update`)
     expect(await store.prune()).toBe(2300)
-    await holder.query('rollback')
-    holder.release()
+    await letGo()
     expect(await store.prune()).toBe(700)
     expect(await left(table)).toEqual({ expired: 0, live: 0 })
   })

@@ -89,3 +89,18 @@ export async function makeStore(options: PostgresStoreOptions): Promise<Postgres
   onTestFinished(() => store.close())
   return store
 }
+
+/** Runs a statement in a transaction that stays open until the answer is called, or the test ends. */
+export async function hold(pool: pg.Pool, sql: string): Promise<() => Promise<void>> {
+  const client = await pool.connect()
+  let held = true
+  const letGo = async () => {
+    if (!held) return
+    held = false
+    await client.query('rollback')
+    client.release()
+  }
+  onTestFinished(letGo)
+  await client.query(`begin; ${sql}`)
+  return letGo
+}
