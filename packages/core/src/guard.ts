@@ -3,8 +3,12 @@ import type { Awaitable } from './backend.ts'
 import { isStoreError, SessionStoreUnavailable } from './errors.ts'
 
 /** How long a call waits for a server that is thought to be down to prove the opposite, in ms; longer if it is far away. */
-const PATIENCE = 30
-/** The pause between two pings of such a server, in ms: shorter than the patience, so that a call waits for one at least. */
+const PATIENCE = 250
+/** The same just after the server went down, when the caller may be a request that has waited for its deadline already. */
+const SHORT_PATIENCE = 30
+/** How long "just after" is, in ms. */
+const JUST_NOW = 100
+/** The pause between two pings of such a server, in ms: shorter than any patience, so that a call waits for one at least. */
 const PING_PAUSE = 20
 /** The least time a ping has to be answered, in ms. */
 const LEAST_PING_TIMEOUT = 100
@@ -21,6 +25,8 @@ export class Guard {
   readonly #ping: () => Awaitable<unknown>
   readonly #timeout: number
   #down = false
+  /** On the clock of `performance.now()`. */
+  #downSince = 0
   #closed = false
   /** How long the last answer took, in ms. */
   #usual = 0
@@ -55,7 +61,8 @@ export class Guard {
   }
 
   async #callWhenUp<T>(deadline: number, fn: () => Awaitable<T>): Promise<T> {
-    const patience = Math.min(Math.max(PATIENCE, 3 * this.#usual), remaining(deadline))
+    const least = performance.now() - this.#downSince < JUST_NOW ? SHORT_PATIENCE : PATIENCE
+    const patience = Math.min(Math.max(least, 3 * this.#usual), remaining(deadline))
     const up = await new Promise<boolean>((resolve) => {
       const isUp = () => {
         clearTimeout(timer)
@@ -126,6 +133,7 @@ export class Guard {
   #goDown(): void {
     if (this.#down) return
     this.#down = true
+    this.#downSince = performance.now()
     void this.#pingUntilUp()
   }
 
