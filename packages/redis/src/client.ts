@@ -57,7 +57,7 @@ export function optionsOf(client: RedisClient): ClientOptions {
 /** @throws TypeError when it is no ioredis client, or one that may answer with old sessions */
 export function checkClient(client: unknown): asserts client is RedisClient {
   const has = (client ?? {}) as Record<string, unknown>
-  const verbs = ['get', 'set', 'del', 'unlink', 'eval', 'evalsha', 'scan']
+  const verbs = ['get', 'set', 'del', 'unlink', 'eval', 'evalsha', 'scan', 'connect', 'duplicate']
   if (typeof has.status !== 'string' || !verbs.every((verb) => typeof has[verb] === 'function')) {
     throw new TypeError(`client must be a Redis or Cluster of ioredis; got ${inspect(client, { depth: -1 })}`)
   }

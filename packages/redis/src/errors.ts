@@ -28,6 +28,6 @@ interface DriverError {
 const QUOTED = 20
 
 function redacted(message: string, secrets: readonly string[]): string {
-  const quotes = secrets.some((secret) => message.includes(secret.slice(0, QUOTED)))
+  const quotes = secrets.some((secret) => secret.length >= QUOTED && message.includes(secret.slice(0, QUOTED)))
   return quotes ? `${message.slice(0, message.indexOf(' '))} (the rest quotes the command and is left out)` : message
 }

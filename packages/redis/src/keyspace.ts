@@ -61,26 +61,23 @@ interface Masters {
 async function mastersOf(cluster: RedisCluster): Promise<Masters> {
   for (let look = 1; ; look += 1) {
     const connections = cluster.nodes('master')
-    const views = await Promise.all(connections.map(viewOf))
+    const answers = await Promise.allSettled(connections.map(viewOf))
+    const views = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
+    const errors = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []))
     const asked = new Set(views.map(({ own }) => own?.id))
     const owners = new Set(views.flatMap(({ masters }) => masters.map(({ id }) => id)))
-    if (owners.size > 0 && [...owners].every((id) => asked.has(id))) {
+    if (errors.length === 0 && owners.size > 0 && [...owners].every((id) => asked.has(id))) {
       const own = views.map((view) => `${view.own?.id} ${view.own?.slots.join(' ')}`).sort()
       return { connections, layout: own.join('\n'), settled: !own.some((line) => line.includes('[')) }
     }
-    if (look === LOOKS) throw new Error('not every master of the Cluster can be reached')
+    if (look === LOOKS) throw errors[0] ?? new Error('the client does not know every master of the Cluster')
     refreshSlots(cluster)
     await sleep(REST)
   }
 }
 
-/** What the server behind this connection knows; nothing when it does not answer. */
 async function viewOf(connection: RedisConnection): Promise<View> {
-  try {
-    return parse(`${await connection.call('CLUSTER', 'NODES')}`)
-  } catch {
-    return { own: undefined, masters: [] }
-  }
+  return parse(`${await connection.call('CLUSTER', 'NODES')}`)
 }
 
 /** Makes the client ask the Cluster who has which slots. By itself ioredis does so only when a server tells it off. */

@@ -37,6 +37,7 @@ interface PendingPing {
 export class Lifeline {
   readonly #client: RedisClient
   readonly #timeout: number
+  readonly #patience: number
   readonly #pause: typeof ATTEMPT_PAUSE
   readonly #pings = new WeakMap<RedisConnection, PendingPing>()
   readonly #spares = new Set<Spare>()
@@ -52,6 +53,7 @@ export class Lifeline {
   constructor(client: RedisClient, timeout: number) {
     this.#client = client
     this.#timeout = timeout
+    this.#patience = Math.min(KNOWN_DOWN_PATIENCE, timeout / 2)
     this.#pause = isCluster(client) || optionsOf(client).sentinels ? ATTEMPT_PAUSE_OF_SETS : ATTEMPT_PAUSE
   }
 
@@ -71,7 +73,7 @@ export class Lifeline {
    * in the client's queue: that would send them long after everybody stopped waiting for them.
    */
   restored(): Promise<void> {
-    if (this.#restoring === undefined && this.#isKnownDown) return this.#revive(KNOWN_DOWN_PATIENCE)
+    if (this.#restoring === undefined && this.#isKnownDown) return this.#revive(this.#patience)
     this.#restoring ??= this.#restore().finally(() => {
       this.#restoring = undefined
     })
@@ -88,7 +90,7 @@ export class Lifeline {
   }
 
   async #restore(): Promise<void> {
-    const end = performance.now() + this.#timeout - KNOWN_DOWN_PATIENCE
+    const end = performance.now() + this.#timeout - this.#patience
     for (;;) {
       try {
         return await this.#revive(Math.max(0, end - performance.now()))
@@ -169,6 +171,7 @@ export class Lifeline {
     try {
       await somethingListens(this.#client)
       await this.#trySpare(this.#client)
+      this.#lastFailure = Number.NEGATIVE_INFINITY
     } catch (error) {
       if (!this.#isKnownDown) this.#firstFailure = performance.now()
       this.#lastFailure = performance.now()
