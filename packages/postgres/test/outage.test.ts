@@ -199,11 +199,16 @@ describe.skipIf(noPostgres)('a server that fails', () => {
     const { pool, store, table } = await scene()
     const unlock = await hold(admin(), `select 1 from ${table} for update`)
     const session = { ...(await store.get('id')), a: 2 }
+    let closed = 0
+    pool.on('remove', () => {
+      closed += 1
+    })
     for (let n = 0; n < 3; n += 1) {
       const begun = performance.now()
       await expect(store.set('id', { ...session })).rejects.toMatchObject(unavailable)
       expect(performance.now() - begun).toBeLessThan(TIMEOUT + SLACK)
       await until('the query was cancelled', async () => (await waiting()) === 0)
+      await until('its connection is not used again', () => closed > n)
     }
     expect(await onceServed(store), 'others and other verbs go on').toMatchObject({ a: 1 })
     await store.set('another', {})
