@@ -91,11 +91,14 @@ export class Lifeline {
 
   async #restore(): Promise<void> {
     const end = performance.now() + this.#timeout - this.#patience
+    let reason: unknown
     for (;;) {
       try {
         return await this.#revive(Math.max(0, end - performance.now()))
       } catch (error) {
-        if (this.#closed || performance.now() + WAITING_PAUSE > end) throw error
+        const over = this.#closed || performance.now() + WAITING_PAUSE > end
+        if (over) throw reason ?? error // the last attempt had less time than it needs
+        reason = error
         await sleep(WAITING_PAUSE, undefined, { ref: false })
       }
     }
@@ -278,7 +281,7 @@ async function becomesReady(client: Emitter): Promise<void> {
 async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms).unref()
+    timer = setTimeout(() => reject(new Error(`no answer within ${Math.round(ms)} ms`)), ms).unref()
   })
   try {
     return await Promise.race([promise, late])
