@@ -87,7 +87,11 @@ export class Namespace {
 
   /** The only items that do not expire: one a store and server, of some 80 bytes. */
   #storeGeneration(opcode: number): Command {
-    const value = Buffer.from(randomBytes((GENERATION_BYTES * 3) / 4).toString('base64url'))
-    return { opcode, key: this.#generationKey, value, exptime: 0 }
+    return { opcode, key: this.#generationKey, value: newGeneration, exptime: 0 }
   }
+}
+
+/** For a replay too: by then the first one may be in use and over, and the replay would bring it back. */
+function newGeneration(): Buffer {
+  return Buffer.from(randomBytes((GENERATION_BYTES * 3) / 4).toString('base64url'))
 }

@@ -29,7 +29,8 @@ const MAX_KEY_BYTES = 250
 export interface Command {
   opcode: number
   key?: string
-  value?: Buffer
+  /** A function makes another one each time the command is sent. */
+  value?: Buffer | (() => Buffer)
   /** Seconds as the server reads them: see `expiry.ts`. Only for commands that store. */
   exptime?: number
   /** Store only if the item still has this one; 0 for in any case. */
@@ -54,9 +55,10 @@ export interface MemjsResponse {
 
 /** @throws TypeError for a key that the server would hang up on */
 export function encodeCommand(
-  { opcode, key = '', value = NOTHING, exptime, cas = 0n }: Command,
+  { opcode, key = '', value: valueOrMaker = NOTHING, exptime, cas = 0n }: Command,
   opaque: number,
 ): Buffer {
+  const value = typeof valueOrMaker === 'function' ? valueOrMaker() : valueOrMaker
   const keyBytes = Buffer.byteLength(key)
   if (keyBytes > MAX_KEY_BYTES) {
     throw new TypeError(`the storage key has ${keyBytes} bytes, Memcached takes ${MAX_KEY_BYTES}`)

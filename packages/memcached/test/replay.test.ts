@@ -76,6 +76,37 @@ describe.skipIf(noMemcached)('an answer that got lost', () => {
     expect(await store.get('id')).toMatchObject({ a: 2 })
   })
 
+  test('of a clearing: the replay does not undo a later one', async () => {
+    const { store, server, wire } = await scene()
+    const other = testStore([server])
+    await store.set('old', { a: 1 })
+    const seen: unknown[] = []
+    wire.cut(async () => {
+      await other.set('id', { a: 1 })
+      seen.push(await other.get('id'))
+      await other.clear()
+      seen.push(await other.get('id'))
+    })
+    await store.clear()
+    expect(seen).toEqual([expect.objectContaining({ a: 1 }), null])
+    expect(await other.get('id')).toBeNull()
+  })
+
+  test('of the beginning of a generation: the replay does not bring it back once it is lost', async () => {
+    const { store, server, wire } = await scene()
+    const other = testStore([server])
+    const seen: unknown[] = []
+    wire.cut('whole', async () => {
+      await other.set('id', { a: 1 })
+      seen.push(await server.ask('delete sess:generation')) // as when it is evicted
+      await testStore([server]).destroy('id')
+    })
+    await store.set('new', { a: 2 })
+    expect(seen).toEqual(['DELETED\r\n'])
+    expect(await other.get('id')).toBeNull()
+    expect(await other.get('new')).toMatchObject({ a: 2 })
+  })
+
   test('twice in a row: that is an outage, and the next request works', async () => {
     const { store, wire } = await scene()
     await store.set('id', { a: 1 })

@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
+type Cut = number | 'whole' | (() => Promise<unknown>)
+
 /** A cable to a real server on loopback, which can be cut at any byte of an answer, and which counts what goes through. */
 export class Wire {
   /** How many pieces the clients have sent: one for each request or batch of requests. */
@@ -9,7 +11,7 @@ export class Wire {
   connections = 0
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
-  readonly #cuts: Array<number | 'whole'> = []
+  readonly #cuts: Array<Cut> = []
 
   static async to(port: number): Promise<Wire> {
     const wire = new Wire(port)
@@ -26,8 +28,11 @@ export class Wire {
     return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`
   }
 
-  /** Of each of the next answers, only so many bytes arrive; then the connection is gone. The server did its work. */
-  cut(...answers: Array<number | 'whole'>): void {
+  /**
+   * Of each of the next answers, only so many bytes arrive; then the connection is gone. The server did its work. A function
+   * is for what happens after the server did it, and before the connection is gone: no byte of the answer arrives.
+   */
+  cut(...answers: Cut[]): void {
     this.#cuts.push(...answers)
   }
 
@@ -55,13 +60,14 @@ export class Wire {
       this.requests += 1
       server.write(request)
     })
-    server.on('data', (answer) => {
-      const bytes = this.#cuts.shift() ?? 'whole'
-      if (bytes === 'whole') {
+    server.on('data', async (answer) => {
+      const cut = this.#cuts.shift() ?? 'whole'
+      if (cut === 'whole') {
         client.write(answer)
         return
       }
-      client.end(answer.subarray(0, bytes))
+      if (typeof cut === 'function') await cut().catch(() => {}) // the test sees what it did
+      client.end(answer.subarray(0, typeof cut === 'number' ? cut : 0))
       server.destroy()
     })
   }
