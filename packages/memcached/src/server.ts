@@ -11,8 +11,10 @@ import {
   Status,
 } from './protocol.ts'
 
-/** How long a request waits for a server that is thought to be down to prove the opposite, in ms. */
-const PATIENCE = 30
+/** How long a request waits for a server that is thought to be down to prove the opposite, in ms; longer if it is far away. */
+const PATIENCE = 150
+/** What that proof takes at most: round trips for the connection, the log-in in two steps, and an answer; and one to spare. */
+const ROUND_TRIPS = 5
 /** What Memcached takes when it was not told otherwise (`-I`), and when it does not say. */
 const DEFAULT_ITEM_BYTES = 1024 * 1024
 /** memjs' attempts at a request: it would repeat one blindly, and then log to the console. */
@@ -31,6 +33,8 @@ export class Server {
   readonly #connection: Connection
   /** The application's client, narrowed to this server. */
   readonly #client: MemjsClient
+  /** The shortest that an answer ever took, in ms: how far away the server is. */
+  #roundTrip = Number.POSITIVE_INFINITY
   /** Why the server is thought to be down. */
   #down: Error | undefined
   #probe: Promise<boolean> | undefined
@@ -61,7 +65,7 @@ export class Server {
     deadline: number,
     onAnswer?: (answer: Response) => void,
   ): Promise<Array<Response | undefined>> {
-    if (this.#down) await this.#return(PATIENCE, deadline)
+    if (this.#down) await this.#return(this.#patience, deadline)
     try {
       return await this.#exchange(commands, deadline, onAnswer)
     } catch (error) {
@@ -94,6 +98,10 @@ export class Server {
     await this.send([{ opcode: Opcode.stat, key: 'settings' }, noop], deadline, onStat)
     const bytes = Number(settings.get('item_size_max'))
     return bytes > 0 ? bytes : DEFAULT_ITEM_BYTES
+  }
+
+  get #patience(): number {
+    return Number.isFinite(this.#roundTrip) ? Math.max(PATIENCE, ROUND_TRIPS * this.#roundTrip) : PATIENCE
   }
 
   /**
@@ -163,6 +171,7 @@ export class Server {
       }
       // After a stall of the event loop the timer comes first, though the answer may be waiting in the socket: let it in.
       const timer = setTimeout(() => setImmediate(expire), remaining(deadline))
+      const begun = performance.now()
 
       const callback = (error: Error | null, response: MemjsResponse) => {
         if (settled) return
@@ -173,6 +182,7 @@ export class Server {
           return
         }
         this.#down = undefined
+        this.#roundTrip = Math.min(this.#roundTrip, performance.now() - begun)
         answers[last] = fromMemjs(response)
         resolve(answers)
       }

@@ -152,6 +152,18 @@ describe.skipIf(noMemcached)('a server that is out', () => {
     expect(await store.get('id')).toMatchObject({ a: 2 })
   })
 
+  test('is used again by the first request after its return although it is far away', async () => {
+    const server = await testServer()
+    const wire = await testWire(server)
+    wire.delay = 200
+    const store = testStore([wire])
+    await store.set('id', { a: 1 })
+    await server.kill()
+    for (let n = 0; n < 3; n += 1) await expect(store.get('id')).rejects.toMatchObject(unavailable)
+    await server.start()
+    expect(await store.get('id')).toBeNull()
+  })
+
   test('answers 503 at the deadline although memjs goes on waiting, and however many requests postpone its timers', async () => {
     const server = await testServer()
     const client = testClient([server], { timeout: 60 })

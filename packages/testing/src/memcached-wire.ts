@@ -3,8 +3,10 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 
 type Cut = number | 'whole' | (() => Promise<unknown>)
 
-/** A cable to a real server on loopback, which can be cut at any byte of an answer, and which counts what goes through. */
+/** A cable to a real server on loopback: it can be cut at any byte of an answer, be long, and counts what goes through. */
 export class Wire {
+  /** How long an answer is under way, in ms. */
+  delay = 0
   /** How many pieces the clients have sent: one for each request or batch of requests. */
   requests = 0
   /** How many connections the clients have made. */
@@ -63,7 +65,8 @@ export class Wire {
     server.on('data', async (answer) => {
       const cut = this.#cuts.shift() ?? 'whole'
       if (cut === 'whole') {
-        client.write(answer)
+        if (this.delay > 0) setTimeout(() => client.write(answer), this.delay)
+        else client.write(answer)
         return
       }
       if (typeof cut === 'function') await cut().catch(() => {}) // the test sees what it did
