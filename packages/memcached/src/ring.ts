@@ -12,8 +12,9 @@ const WEIGHT = 4
  */
 export function ringOf(names: readonly string[]): (key: string) => number {
   if (names.length === 1) return () => 0
+  // In one order: where two servers have a point in common, it belongs to the first.
   const ring = new HashRing(
-    names.map((node) => ({ node, weight: WEIGHT })),
+    [...names].sort().map((node) => ({ node, weight: WEIGHT })),
     (input) => hash('sha256', input, 'buffer').readInt32BE(),
   )
   const places = new Map(names.map((name, place) => [name, place]))

@@ -46,8 +46,10 @@ describe('the ring', () => {
     expect(share(before, (name) => name === names[0])).toBeLessThan(1.35 / n)
   })
 
-  test('does not depend on the order of the list', () => {
-    const names = ['a:1', 'b:1', 'c:1', 'd:1']
+  test.each([
+    ['', ['a:1', 'b:1', 'c:1', 'd:1']],
+    [', where two servers have a point in common', ['cache112:11211', 'cache216:11211']],
+  ])('does not depend on the order of the list%s', (_, names) => {
     expect(spread([...names].reverse())).toEqual(spread(names))
   })
 })
