@@ -38,10 +38,24 @@ export function checkClient(client: MemjsClient): void {
     if (typeof server?.sock !== 'function' || typeof server.error !== 'function') {
       throw new TypeError('client must be one of memjs 1.3.2 or a later 1.x: its servers look different')
     }
+    // What memjs makes of a URL. Each request would fail.
+    if (typeof server.port === 'number' && !(server.port > 0 && server.port < 65536)) {
+      throw new TypeError("client has a server without a valid port: Client.create('host1:11211,host2:11211')")
+    }
   }
   if (client.options?.failover) {
     throw new TypeError(
       'client must be created without failover: it would serve sessions from another server, and stale ones afterwards',
     )
   }
+}
+
+/** The application's own way to choose a server, on the client or in a class of its own; undefined when it is memjs' way. */
+export function ownGetServer(client: MemjsClient): ((key: string) => unknown) | undefined {
+  let last: object = client // the last that has one is memjs' own class
+  for (let each: object | null = client; each !== null; each = Object.getPrototypeOf(each)) {
+    if (Object.hasOwn(each, 'getServer')) last = each
+  }
+  const [chosen, usual] = [client, last].map((each) => (each as { getServer?: unknown }).getServer)
+  return typeof chosen === 'function' && chosen !== usual ? (key) => chosen.call(client, key) : undefined
 }

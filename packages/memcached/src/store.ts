@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { DEFAULT_TIMEOUT, SessionStore, type StoreOptions } from '@session-stores/core'
 import { MemcachedBackend } from './backend.ts'
-import { checkClient, type MemjsClient, type MemjsServer } from './memjs.ts'
+import { checkClient, type MemjsClient, type MemjsServer, ownGetServer } from './memjs.ts'
 import { ringOf } from './ring.ts'
 import { Server } from './server.ts'
 
@@ -61,7 +61,13 @@ export class MemcachedStore<Session extends object = any> extends SessionStore<S
 
 /** An application that chooses the server itself, by a `getServer` of its own, is taken at its word. */
 function placeOf(client: MemjsClient, servers: readonly Server[]): (key: string) => number {
-  const own = Object.hasOwn(client, 'getServer') && (client as { getServer?: unknown }).getServer
-  if (typeof own === 'function') return (key) => Number(own.call(client, key))
-  return ringOf(servers.map(({ name }) => name))
+  const choose = ownGetServer(client)
+  if (choose === undefined) return ringOf(servers.map(({ name }) => name))
+  return (key) => {
+    const place = Number(choose(key))
+    if (servers[place] !== undefined) return place
+    throw new TypeError(
+      `client.getServer must answer the place of a server, 0 to ${servers.length - 1}; got ${inspect(place)}`,
+    )
+  }
 }

@@ -13,6 +13,8 @@ describe('a wrong option is named at once', () => {
     [{ client: Client }, /client must be a memjs client/],
     [{ client: { servers: [], perform() {} } }, /client must be a memjs client/],
     [{ client: { servers: [{ host: 'a', port: 1 }], perform() {} } }, /client must be one of memjs 1.3.2/],
+    [{ client: Client.create('memcached://127.0.0.1:11211') }, /client has a server without a valid port/],
+    [{ client: Client.create('127.0.0.1:99999') }, /client has a server without a valid port/],
     [{ client: Client.create('127.0.0.1:1', { failover: true }) }, /without failover/],
     [{ client, prefix: 5 }, /prefix must be printable ASCII.*got 5/],
     [{ client, prefix: 'a b' }, /prefix must be printable ASCII.*got 'a b'/],

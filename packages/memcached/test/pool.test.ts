@@ -1,9 +1,10 @@
 import { hash } from 'node:crypto'
 import type { MemcachedServer } from '@session-stores/testing/memcached'
+import { Client } from 'memjs'
 import { describe, expect, test } from 'vitest'
 import { MemcachedStore } from '../src/index.ts'
 import { ringOf } from '../src/ring.ts'
-import { freshPrefix, itemKey, keyOf, noMemcached, testClient, testStore, useServers } from './setup.ts'
+import { freshPrefix, itemKey, keyOf, noMemcached, testClient, testStore, unavailable, useServers } from './setup.ts'
 
 const keys = Array.from({ length: 20_000 }, (_, n) => hash('sha256', `${n}`, 'base64url'))
 
@@ -90,14 +91,34 @@ describe.skipIf(noMemcached)('a pool of real servers', () => {
     }
   })
 
-  test('an application may choose the server itself, by a getServer of its own', async () => {
-    const client = testClient(servers())
-    client.getServer = (key) => (key === keyOf('id') ? 3 : 2) as unknown as string
-    const prefix = freshPrefix()
-    const store = new MemcachedStore({ client, prefix })
-    await store.set('id', { a: 1 })
-    const [, , , fourth] = servers() as [unknown, unknown, unknown, MemcachedServer]
-    expect(await fourth.ask(`get ${await itemKey(fourth, 'id', prefix)}`)).toMatch(/^VALUE/)
+  describe('an application may choose the server itself, by a getServer of its own', () => {
+    const choose = (key: string) => (key === keyOf('id') ? 3 : 2) as unknown as string
+    class Chooser extends Client {
+      override getServer(key: string): string {
+        return choose(key)
+      }
+    }
+
+    test.each([
+      ['on the client', () => Object.assign(testClient(servers()), { getServer: choose })],
+      ['in a class', () => new Chooser(testClient(servers()).servers, {})],
+    ])('%s', async (_, makeClient) => {
+      const prefix = freshPrefix()
+      const store = new MemcachedStore({ client: makeClient(), prefix })
+      await store.set('id', { a: 1 })
+      const [, , third, fourth] = servers() as [unknown, unknown, MemcachedServer, MemcachedServer]
+      expect(await fourth.ask(`get ${await itemKey(fourth, 'id', prefix)}`)).toMatch(/^VALUE/)
+      await store.set('other', { a: 1 })
+      expect(await third.ask(`get ${await itemKey(third, 'other', prefix)}`)).toMatch(/^VALUE/)
+    })
+
+    test.each([4, -1, undefined, '127.0.0.1:11211'])('%o is none: an error that says so', async (answer) => {
+      const client = Object.assign(testClient(servers()), { getServer: () => answer })
+      await expect(new MemcachedStore({ client: client as never }).get('id')).rejects.toMatchObject({
+        ...unavailable,
+        cause: { message: expect.stringMatching(/^client.getServer must answer the place of a server, 0 to 3; got /) },
+      })
+    })
   })
 
   test('the application’s own use of the client stays as memjs does it', async () => {
