@@ -10,7 +10,7 @@ import { run } from './processes.mjs'
  * @property {string[]} tests the folders of the packages whose tests start it
  * @property {string} skip the environment variable that, set to 1, leaves out the tests that need it
  * @property {string} [whole] the package of which that leaves nothing
- * @property {string} apt the package that brings it in Debian and Ubuntu
+ * @property {string} apt the package that brings it in Debian and Ubuntu; several with spaces
  * @property {string} brew the same in Homebrew
  * @property {() => string[]} [folders] where it may be besides PATH
  * @property {string} [variable] the environment variable that may name it
@@ -29,6 +29,15 @@ const programs = [
     whole: 'memcached',
     apt: 'memcached',
     brew: 'memcached',
+  },
+  {
+    names: ['saslpasswd2'],
+    tests: ['memcached'],
+    skip: 'SKIP_SASL',
+    // The second has the mechanism that memcached is told to use.
+    apt: 'sasl2-bin libsasl2-modules',
+    brew: 'cyrus-sasl',
+    folders: () => ['/usr/sbin', '/opt/homebrew/opt/cyrus-sasl/sbin', '/usr/local/opt/cyrus-sasl/sbin'],
   },
   {
     names: ['postgres'],
@@ -99,7 +108,7 @@ function concerns({ tests }, packages) {
 
 /** @param {Program[]} missing @param {NodeJS.ProcessEnv} env */
 async function installByApt(missing, env) {
-  const names = [...new Set(missing.map(({ apt }) => apt))]
+  const names = [...new Set(missing.flatMap(({ apt }) => apt.split(' ')))]
   console.error(`Installing ${names.join(', ')} through apt-get`)
   const quietly = { env: { ...env, DEBIAN_FRONTEND: 'noninteractive' }, quiet: true }
   // Debian starts a service as it installs it, unless this file says no
