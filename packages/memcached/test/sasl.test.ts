@@ -8,14 +8,16 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { MemcachedStore } from '../src/index.ts'
 import { noMemcached, testClient, testServer, unavailable } from './setup.ts'
 
-const saslpasswd = findProgram('saslpasswd2', ['/usr/sbin'])
+const noSasl = noMemcached || process.env.SKIP_SASL === '1'
 
 /** A server that wants to know who is there. */
 async function saslServer(): Promise<MemcachedServer> {
   const folder = dataFolder('memcached-sasl')
   onTestFinished(() => removeFolder(folder))
   const file = join(folder, 'users')
-  execFileSync(saslpasswd as string, ['-p', '-c', '-f', file, '-a', 'memcached', '-u', 'tests', 'ada'], {
+  const folders = ['/usr/sbin', '/{opt/homebrew,usr/local}/opt/cyrus-sasl/sbin']
+  const saslpasswd = findProgram('saslpasswd2', folders) ?? 'saslpasswd2'
+  execFileSync(saslpasswd, ['-p', '-c', '-f', file, '-a', 'memcached', '-u', 'tests', 'ada'], {
     input: 'secret',
   })
   writeFileSync(join(folder, 'memcached.conf'), `mech_list: plain\nsasldb_path: ${file}\n`)
@@ -26,8 +28,7 @@ async function saslServer(): Promise<MemcachedServer> {
   return server
 }
 
-// saslpasswd2 comes with Debian's sasl2-bin.
-describe.skipIf(noMemcached || !saslpasswd)('a server with SASL', () => {
+describe.skipIf(noSasl)('a server with SASL', () => {
   const username = 'ada@tests'
 
   test('keeps sessions for those who log in, also after a restart', async () => {
