@@ -1,4 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
+import type { EventEmitter } from 'node:events'
 import { Browser, buildApp, Gate, until } from '@session-stores/testing'
 import type { MemcachedServer } from '@session-stores/testing/memcached'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
@@ -182,6 +183,29 @@ describe.skipIf(noMemcached)('a server that is out', () => {
     expect(performance.now() - begun).toBeLessThan(400 + 200 + SLACK)
     server.resume()
     expect(await store.get('id')).toMatchObject({ a: 1 })
+  })
+
+  test('leaves nothing behind, however often it is out', async () => {
+    const server = await testServer()
+    const client = testClient([server], { timeout: 0.05 })
+    const store = new MemcachedStore({ client, timeout: 300 })
+    await store.set('id', { a: 1 })
+    const memjs = client.servers[0] as unknown as EventEmitter & Record<string, object>
+    const tables = ['responseCallbacks', 'errorCallbacks', 'connectCallbacks', 'requestTimeouts']
+    const left = () => ({
+      sockets: process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length,
+      waiting: tables.map((table) => Object.keys(memjs[table] as object).length),
+      listeners: memjs.listenerCount('authenticated'),
+    })
+    const before = left()
+    for (let round = 0; round < 5; round += 1) {
+      await server.pause()
+      for (let n = 0; n < 5; n += 1) await expect(store.get('id')).rejects.toMatchObject(unavailable)
+      expect(left().sockets, 'connections given up').toBeLessThanOrEqual(before.sockets)
+      server.resume()
+      expect(await store.get('id')).toMatchObject({ a: 1 })
+    }
+    expect(left()).toEqual(before)
   })
 
   test('does not make a ping fail while another one answers', async () => {

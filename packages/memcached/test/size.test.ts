@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { noMemcached, recordOf, testServer, testStore, testWire } from './setup.ts'
+import { noMemcached, recordOf, testServer, testStore, testWire, unavailable } from './setup.ts'
 
 const MIB = 1024 * 1024
 
@@ -84,6 +84,9 @@ describe.skipIf(noMemcached)('a server that is full and may not evict (-M)', () 
       code: 'SESSION_STORE_UNAVAILABLE',
       cause: { message: expect.stringMatching(/out of memory/i) },
     })
+    expect(await store.get('id')).toMatchObject({ a: 1 })
+    // And one that knows nothing of the old session, and would begin it anew.
+    await expect(store.set('id', { a: 3, filler: 'x'.repeat(40_000) })).rejects.toMatchObject(unavailable)
     expect(await store.get('id')).toMatchObject({ a: 1 })
   })
 })
