@@ -19,8 +19,8 @@ const known = new WeakMap<MemjsServer, Connection>()
  * - A request that waited for a log-in that never came is sent after a later log-in. Here it is forgotten.
  */
 export class Connection {
-  /** Counts the connections: whoever remembers something about the server asks again when it has changed. */
-  count = 0
+  /** How many connections are over: whoever remembers something about the server asks again when it has changed. */
+  over = 0
   readonly #server: MemjsServer
   #socket: Socket | undefined
   /** Begins anywhere, so that another copy of this package, which has numbers of its own, is not met. */
@@ -62,7 +62,6 @@ export class Connection {
   }
 
   #take(socket: Socket): void {
-    this.count += 1
     this.#socket = socket
     socket.on('close', () => {
       if (socket === this.#socket) this.fail(new Error('the server closed the connection'))
@@ -76,6 +75,7 @@ export class Connection {
     this.#server.responseBuffer = Buffer.alloc(0)
     this.#server.removeAllListeners('authenticated')
     if (socket === undefined) return
+    this.over += 1
     for (const event of ['connect', 'data', 'error', 'timeout', 'close']) socket.removeAllListeners(event)
     socket.on('error', () => {}) // of no interest any more, and without a listener it would end the process
     socket.destroy()

@@ -38,7 +38,7 @@ export class Server {
   /** Why the server is thought to be down. */
   #down: Error | undefined
   #probe: Promise<boolean> | undefined
-  #itemBytes: { connection: number; bytes: number } | undefined
+  #itemBytes: { over: number; bytes: number } | undefined
 
   constructor(client: MemjsClient, memjs: MemjsServer) {
     this.name = `${memjs.host}:${memjs.port}`
@@ -82,9 +82,9 @@ export class Server {
 
   /** The server's limit for one item, all told: its value, its key and what the server itself needs. */
   async itemBytes(deadline: number): Promise<number> {
-    if (this.#itemBytes?.connection !== this.#connection.count) {
+    if (this.#itemBytes?.over !== this.#connection.over) {
       const bytes = await this.#askItemBytes(deadline)
-      this.#itemBytes = { connection: this.#connection.count, bytes }
+      this.#itemBytes = { over: this.#connection.over, bytes }
     }
     return this.#itemBytes.bytes
   }
