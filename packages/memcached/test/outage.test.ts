@@ -185,6 +185,16 @@ describe.skipIf(noMemcached)('a server that is out', () => {
     expect(await store.get('id')).toMatchObject({ a: 1 })
   })
 
+  test('an answer that came while the process was busy beyond the deadline counts', async () => {
+    const client = testClient([await testServer()], { timeout: 60 })
+    const store = new MemcachedStore({ client, timeout: 400 })
+    await store.set('id', { a: 1 })
+    const request = store.get('id')
+    const begun = performance.now()
+    while (performance.now() - begun < 300) {}
+    expect(await request).toMatchObject({ a: 1 })
+  })
+
   test('leaves nothing behind, however often it is out', async () => {
     const server = await testServer()
     const client = testClient([server], { timeout: 0.05 })
