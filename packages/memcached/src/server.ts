@@ -111,12 +111,18 @@ export class Server {
    */
   async #return(patience: number, deadline: number): Promise<void> {
     const reason = this.#down
-    this.#probe ??= this.#startProbe(deadline)
     let timer: NodeJS.Timeout | undefined
-    const impatience = new Promise<false>((resolve) => {
-      timer = setTimeout(() => setImmediate(resolve, false), Math.min(patience, remaining(deadline)))
+    const impatience = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => setImmediate(resolve, undefined), Math.min(patience, remaining(deadline)))
     })
-    const up = await Promise.race([this.#probe, impatience])
+    const ask = () => {
+      this.#probe ??= this.#startProbe(deadline)
+      return Promise.race([this.#probe, impatience])
+    }
+    const late = this.#probe !== undefined
+    let up = await ask()
+    // The question that was under way may have been lost in the outage: only one asked since says how things are now.
+    if (up === false && late) up = await ask()
     clearTimeout(timer)
     if (!up) throw reason
   }

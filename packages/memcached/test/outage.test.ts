@@ -139,7 +139,7 @@ describe.skipIf(noMemcached)('one of three servers, under load', () => {
 describe.skipIf(noMemcached)('a server that is out', () => {
   test('is used again by the first request after its return', async () => {
     const server = await testServer()
-    const store = testStore([server], { timeout: 200 })
+    const store = testStore([server], { timeout: TIMEOUT })
     await store.set('id', { a: 1 })
     await server.pause()
     for (let n = 0; n < 3; n += 1) await expect(store.get('id')).rejects.toMatchObject(unavailable)
@@ -151,6 +151,20 @@ describe.skipIf(noMemcached)('a server that is out', () => {
     expect(await store.get('id')).toBeNull()
     await store.set('id', { a: 2 })
     expect(await store.get('id')).toMatchObject({ a: 2 })
+  })
+
+  test('is used again although the last question whether it is back got lost', async () => {
+    const wire = await testWire(await testServer())
+    const store = new MemcachedStore({ client: testClient([wire], { timeout: 60 }), timeout: 1000 })
+    await store.set('id', { a: 1 })
+    const lost = () => new Promise(() => {})
+    wire.cut(lost, lost)
+    await expect(store.get('id')).rejects.toMatchObject(unavailable)
+    const asked = performance.now()
+    await expect(store.get('id')).rejects.toMatchObject(unavailable)
+    // The question is given up after half a second: just before, it says nothing about now.
+    await until('it is almost given up', () => performance.now() - asked > 400)
+    expect(await store.get('id')).toMatchObject({ a: 1 })
   })
 
   test('is used again by the first request after its return although it is far away', async () => {
