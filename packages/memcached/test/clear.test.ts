@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest'
-import { freshPrefix, noMemcached, recordOf, testServer, testStore, unavailable, useServers } from './setup.ts'
+import {
+  freshPrefix,
+  noMemcached,
+  patientStore,
+  recordOf,
+  testServer,
+  testStore,
+  unavailable,
+  useServers,
+} from './setup.ts'
 
 const ids = Array.from({ length: 60 }, (_, n) => `id${n}`)
 
@@ -11,7 +20,7 @@ describe.skipIf(noMemcached).each([
 
   test('ends every session, at once, in every process', async () => {
     const prefix = freshPrefix()
-    const [store, other, third] = [1, 2, 3].map(() => testStore(servers(), { prefix })) as [Store, Store, Store]
+    const [store, other, third] = [1, 2, 3].map(() => patientStore(servers(), { prefix })) as [Store, Store, Store]
     await Promise.all(ids.map((id) => store.set(id, { a: 1 })))
     const loaded = await Promise.all(ids.map((id) => other.get(id)))
     expect(loaded).not.toContain(null)
@@ -27,8 +36,8 @@ describe.skipIf(noMemcached).each([
   })
 
   test('touches nothing else on the servers', async () => {
-    const mine = testStore(servers(), { prefix: freshPrefix() })
-    const theirs = testStore(servers(), { prefix: freshPrefix() })
+    const mine = patientStore(servers(), { prefix: freshPrefix() })
+    const theirs = patientStore(servers(), { prefix: freshPrefix() })
     await mine.set('id', { a: 1 })
     await theirs.set('id', { a: 2 })
     for (const server of servers()) await server.ask('set foreign 0 0 1\r\nx')
@@ -40,8 +49,8 @@ describe.skipIf(noMemcached).each([
 
   test('while sessions are written: what was written after it is there, what was written before is not', async () => {
     const prefix = freshPrefix()
-    const store = testStore(servers(), { prefix })
-    const writer = testStore(servers(), { prefix })
+    const store = patientStore(servers(), { prefix })
+    const writer = patientStore(servers(), { prefix })
     for (let round = 0; round < 20; round += 1) {
       await writer.set(`before${round}`, { round })
       const under = ids.map((id) => writer.set(`${id}-${round}`, { round }))
@@ -55,7 +64,7 @@ describe.skipIf(noMemcached).each([
 
   test('every writer’s sessions are there after it, though all processes remembered the old generation', async () => {
     const prefix = freshPrefix()
-    const writers = Array.from({ length: 8 }, () => testStore(servers(), { prefix }))
+    const writers = Array.from({ length: 8 }, () => patientStore(servers(), { prefix }))
     await Promise.all(writers.map((writer, n) => writer.set(`before${n}`, { n })))
     await (writers[0] as Store).clear()
     await Promise.all(writers.map((writer, n) => Promise.all(ids.map((id) => writer.set(`${id}-${n}`, { n })))))
@@ -66,12 +75,12 @@ describe.skipIf(noMemcached).each([
   })
 })
 
-type Store = ReturnType<typeof testStore>
+type Store = ReturnType<typeof patientStore>
 
 describe.skipIf(noMemcached)('a generation that the server has lost', () => {
   test('takes its sessions with it, and none ever comes back', async () => {
     const server = await testServer()
-    const [store, other] = [testStore([server]), testStore([server])]
+    const [store, other] = [patientStore([server]), patientStore([server])]
     await store.set('id', { a: 1 })
     const session = await other.get('id')
     expect(await server.ask('delete sess:generation')).toBe('DELETED\r\n')
@@ -80,12 +89,12 @@ describe.skipIf(noMemcached)('a generation that the server has lost', () => {
     await other.set('id', { ...session, late: true })
     await other.set('new', { a: 2 })
     expect(await store.get('new')).toMatchObject({ a: 2 })
-    for (const each of [store, other, testStore([server])]) expect(await each.get('id')).toBeNull()
+    for (const each of [store, other, patientStore([server])]) expect(await each.get('id')).toBeNull()
   })
 
   test('many processes at once begin one new one', async () => {
     const server = await testServer()
-    const stores = Array.from({ length: 8 }, () => testStore([server]))
+    const stores = Array.from({ length: 8 }, () => patientStore([server]))
     for (let round = 0; round < 10; round += 1) {
       await server.ask('delete sess:generation')
       await Promise.all(stores.map((store, n) => store.set(`id${n}`, { round })))
@@ -95,7 +104,7 @@ describe.skipIf(noMemcached)('a generation that the server has lost', () => {
 
   test('flush_all by somebody else is a loss too', async () => {
     const server = await testServer()
-    const store = testStore([server])
+    const store = patientStore([server])
     await store.set('id', { a: 1 })
     await server.ask('flush_all')
     expect(await store.get('id')).toBeNull()
@@ -105,8 +114,8 @@ describe.skipIf(noMemcached)('a generation that the server has lost', () => {
 
   test('a restart makes no old version valid again', async () => {
     const server = await testServer()
-    const { backend } = testStore([server])
-    const other = testStore([server]).backend
+    const { backend } = patientStore([server])
+    const other = patientStore([server]).backend
     // The server counts its cas anew after a restart: the same steps give the same numbers.
     const first = await backend.write('key', recordOf('first'))
     await server.kill()

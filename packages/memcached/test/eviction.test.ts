@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest'
-import { noMemcached, testClient, testServer, testStore } from './setup.ts'
+import { noMemcached, patientStore, testClient, testServer } from './setup.ts'
 
 test.skipIf(noMemcached)(
   '100 MB of sessions into a server of 64 MB: what it evicts is gone, all else is whole',
   async () => {
     const server = await testServer('-m', '64')
-    const store = testStore([server])
-    const other = testStore([server])
+    const store = patientStore([server])
+    const other = patientStore([server])
     // Sessions of 1 to 40 KB, 11,000 of them: the server sorts them into some thirty classes of sizes.
     const count = 11_000
     const textOf = (n: number) => `${n}.`.repeat(1 + ((n * 7919) % 4000)).slice(0, 40_000)
@@ -58,7 +58,7 @@ test.skipIf(noMemcached)(
   'small items of other applications push sessions out, but not the generation of those in use',
   async () => {
     const server = await testServer('-m', '8')
-    const store = testStore([server])
+    const store = patientStore([server])
     const client = testClient([server])
     await store.set('in use', { a: 1 })
     // As large as the item with the generation, so the server keeps them in the same place.

@@ -4,7 +4,7 @@ import { Client } from 'memjs'
 import { describe, expect, test } from 'vitest'
 import { MemcachedStore } from '../src/index.ts'
 import { ringOf } from '../src/ring.ts'
-import { freshPrefix, itemKey, keyOf, noMemcached, testClient, testStore, unavailable, useServers } from './setup.ts'
+import { freshPrefix, itemKey, keyOf, noMemcached, patientStore, testClient, unavailable, useServers } from './setup.ts'
 
 const keys = Array.from({ length: 20_000 }, (_, n) => hash('sha256', `${n}`, 'base64url'))
 
@@ -63,9 +63,9 @@ describe.skipIf(noMemcached)('a pool of real servers', () => {
 
   test('that grows from three to four keeps about three quarters of the sessions', async () => {
     const prefix = freshPrefix()
-    const before = testStore(servers().slice(0, 3), { prefix })
+    const before = patientStore(servers().slice(0, 3), { prefix })
     await Promise.all(ids.map((id) => before.set(id, { id })))
-    const after = await found(testStore(servers(), { prefix }))
+    const after = await found(patientStore(servers(), { prefix }))
     expect(after).toBeGreaterThan(0.66)
     expect(after).toBeLessThan(0.84)
     expect(await found(before)).toBe(1)
@@ -73,18 +73,18 @@ describe.skipIf(noMemcached)('a pool of real servers', () => {
 
   test('that shrinks from three to two keeps about two thirds', async () => {
     const prefix = freshPrefix()
-    const before = testStore(servers().slice(0, 3), { prefix })
+    const before = patientStore(servers().slice(0, 3), { prefix })
     await Promise.all(ids.map((id) => before.set(id, { id })))
-    const after = await found(testStore(servers().slice(0, 2), { prefix }))
+    const after = await found(patientStore(servers().slice(0, 2), { prefix }))
     expect(after).toBeGreaterThan(0.56)
     expect(after).toBeLessThan(0.77)
   })
 
   test('given in another order is the same pool', async () => {
     const prefix = freshPrefix()
-    const store = testStore(servers(), { prefix })
+    const store = patientStore(servers(), { prefix })
     await Promise.all(ids.map((id) => store.set(id, { id })))
-    expect(await found(testStore([...servers()].reverse(), { prefix }))).toBe(1)
+    expect(await found(patientStore([...servers()].reverse(), { prefix }))).toBe(1)
     for (const server of servers()) {
       const own = (await server.keys()).filter((key) => key.startsWith(prefix)).length
       expect(own, 'sessions on one of four').toBeGreaterThan(ids.length / 8)

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { MemcachedStore } from '../src/index.ts'
-import { noMemcached, recordOf, testClient, testServer, testStore, testWire, unavailable } from './setup.ts'
+import { noMemcached, patientStore, recordOf, testServer, testStore, testWire, unavailable } from './setup.ts'
 
 const MIB = 1024 * 1024
 
@@ -39,9 +38,7 @@ describe.skipIf(noMemcached)('a session larger than the server takes', () => {
     ['1 KiB, the least there is', ['-I', '1k', '-o', 'slab_chunk_max=1024']],
     ['8 MiB', ['-I', '8m', '-m', '256']],
   ])('%s: what the error names as the limit is stored, a byte more is refused', async (_, options) => {
-    // memjs takes its time over an answer of 8 MiB, on a busy machine more than it grants itself.
-    const client = testClient([await testServer(...options)], { timeout: 20 })
-    const { backend } = new MemcachedStore({ client, maxBytes: 64 * MIB, timeout: 40_000 })
+    const { backend } = patientStore([await testServer(...options)], { maxBytes: 64 * MIB })
     const error = await Promise.resolve(backend.write('key', recordOf('x'.repeat(9 * MIB)))).catch((each) => each)
     const limit = Number(/the limit is (\d+)/.exec(error.message)?.[1])
     const largest = recordOf('x'.repeat(limit))

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { freshPrefix, noMemcached, recordOf, testStore, useServers } from './setup.ts'
+import { freshPrefix, noMemcached, patientStore, recordOf, useServers } from './setup.ts'
 
 describe.skipIf(noMemcached)('64 writers at once on one session', () => {
   const servers = useServers(1)
@@ -7,7 +7,7 @@ describe.skipIf(noMemcached)('64 writers at once on one session', () => {
 
   test.each([1, 8, 64])('through %d clients, as of so many processes: nothing is lost', async (processes) => {
     const prefix = freshPrefix()
-    const stores = Array.from({ length: processes }, () => testStore(servers(), { prefix, timeout: 10_000 }))
+    const stores = Array.from({ length: processes }, () => patientStore(servers(), { prefix }))
     const storeOf = (n: number) => stores[n % processes] as (typeof stores)[0]
     await storeOf(0).set('id', { user: 1 })
     const loaded = await Promise.all(names.map((_, n) => storeOf(n).get('id')))
@@ -19,7 +19,7 @@ describe.skipIf(noMemcached)('64 writers at once on one session', () => {
 
   test('of 64 who replace one version, one succeeds, also when others touch it meanwhile', async () => {
     const prefix = freshPrefix()
-    const backends = Array.from({ length: 16 }, () => testStore(servers(), { prefix }).backend)
+    const backends = Array.from({ length: 16 }, () => patientStore(servers(), { prefix }).backend)
     const backendOf = (n: number) => backends[n % 16] as (typeof backends)[0]
     let touched = 0
     for (let round = 0; round < 20; round += 1) {
