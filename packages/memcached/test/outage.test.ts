@@ -213,8 +213,8 @@ describe.skipIf(noMemcached)('a server that is out', () => {
 
   test('leaves nothing behind, however often it is out', async () => {
     const server = await testServer()
-    const client = testClient([server], { timeout: 0.05 })
-    const store = new MemcachedStore({ client, timeout: 300 })
+    const client = testClient([server], { timeout: 0.25 })
+    const store = new MemcachedStore({ client, timeout: TIMEOUT })
     await store.set('id', { a: 1 })
     const memjs = client.servers[0] as unknown as EventEmitter & Record<string, object>
     const tables = ['responseCallbacks', 'errorCallbacks', 'connectCallbacks', 'requestTimeouts']
@@ -224,12 +224,12 @@ describe.skipIf(noMemcached)('a server that is out', () => {
       listeners: memjs.listenerCount('authenticated'),
     })
     const before = left()
-    for (let round = 0; round < 5; round += 1) {
+    for (let round = 0; round < 3; round += 1) {
       await server.pause()
       for (let n = 0; n < 5; n += 1) await expect(store.get('id')).rejects.toMatchObject(unavailable)
       expect(left().sockets, 'connections given up').toBeLessThanOrEqual(before.sockets)
       server.resume()
-      expect(await store.get('id')).toMatchObject({ a: 1 })
+      await until('it is used again', async () => (await store.get('id'))?.a === 1)
     }
     expect(left()).toEqual(before)
   })
