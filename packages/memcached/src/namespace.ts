@@ -50,8 +50,10 @@ export class Namespace {
       const onItem =
         supposed === undefined ? { opcode: Opcode.noop } : { ...command, key: `${this.#prefix}${supposed}:${key}` }
       const [found, answer] = await this.server.send([this.#readGeneration, onItem], deadline)
-      if (found?.cas === 0n)
+      if (found && found.status !== Status.ok) throw unexpected(found)
+      if (found?.cas === 0n) {
         throw new Error(`${this.server.name} must run with compare-and-swap: without the option -C`)
+      }
       const generation = found?.value.toString('latin1')
       this.#generation = generation
       if (generation === undefined) return undefined
