@@ -72,7 +72,7 @@ export const recordCases = [
   }),
 
   defineCase('B8', 'touching moves the expiry and leaves data and version', async ({ store: { backend }, clock }) => {
-    const record = newRecord(clock)
+    const record = { ...newRecord(clock), userId: 'ada' }
     const version = await backend.write(key, record)
     const expiresAt = record.expiresAt + 12_345
     assert.equal(await backend.touch(key, expiresAt, version), true)

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Version } from '../backend.ts'
 import { defineCase } from './case.ts'
-import { newRecord, replaced, storageKey, stored } from './data.ts'
+import { LIFETIME, newRecord, replaced, storageKey, stored } from './data.ts'
 
 const key = storageKey()
 
@@ -8,14 +10,17 @@ const key = storageKey()
 export const replaceCases = [
   defineCase('B13', 'replacing at the stored version overwrites', async ({ store: { backend }, clock }) => {
     const first = await backend.write(key, newRecord(clock, '{"a":1}'))
-    const next = newRecord(clock, '{"a":2}', 60_000)
+    // All of it may change: the user too, at a log-in.
+    const next = { ...newRecord(clock, '{"a":2}', 60_000), createdAt: clock.ms - 1, userId: 'ada' }
     const second = replaced(await backend.replace(key, next, first))
     assert.notEqual(second, first)
     assert.deepEqual(await backend.read(key), {
       record: next,
       version: second,
     })
-    replaced(await backend.replace(key, newRecord(clock, '{"a":3}'), second))
+    const last = newRecord(clock, '{"a":3}')
+    replaced(await backend.replace(key, last, second))
+    assert.deepEqual((await stored(backend, key)).record, last)
   }),
 
   defineCase('B14', "replacing at another version answers 'conflict' and changes nothing", async ({ store, clock }) => {
@@ -64,4 +69,57 @@ export const replaceCases = [
     replaced(await backend.replace(key, { ...record, expiresAt: record.expiresAt + 30_000 }, version))
     assert.equal((await stored(backend, key)).record.expiresAt, record.expiresAt + 30_000)
   }),
+
+  defineCase('B19', 'a touch at the same time undoes nothing of a replace', async ({ store: { backend }, clock }) => {
+    const first = newRecord(clock, '{"a":1}')
+    const next = newRecord(clock, '{"a":2}', 2 * LIFETIME)
+    await forMeetings(async (each, meet) => {
+      const version = await backend.write(each, first)
+      const [newer] = await meet(
+        async () => replaced(await backend.replace(each, next, version)),
+        async () => backend.touch(each, first.expiresAt + 1, version),
+      )
+      assert.deepEqual(await backend.read(each), { record: next, version: newer })
+    })
+  }),
+
+  defineCase(
+    'B20',
+    'a removal at the same time as a touch or a replace holds',
+    async ({ store: { backend }, clock }) => {
+      const record = newRecord(clock)
+      const rivals = [
+        (each: string, version: Version) => backend.touch(each, record.expiresAt + 1, version),
+        (each: string, version: Version) => backend.replace(each, record, version),
+      ]
+      for (const rival of rivals) {
+        await forMeetings(async (each, meet) => {
+          const version = await backend.write(each, record)
+          const [removed] = await meet(
+            async () => backend.remove(each),
+            async () => rival(each, version),
+          )
+          assert.equal(removed, true)
+          assert.equal(await backend.read(each), undefined)
+        })
+      }
+    },
+  ),
 ]
+
+type Meet = <A, B>(a: () => Promise<A>, b: () => Promise<B>) => Promise<[A, B]>
+
+/**
+ * Lets two calls on one record meet in many ways, on as many keys: either first, the other at once or some turns of the
+ * event loop later. A verb that takes several steps is caught between two of them.
+ */
+async function forMeetings(act: (key: string, meet: Meet) => Promise<void>): Promise<void> {
+  const meetings = Array.from({ length: 32 }, (_, n): [string, Meet] => {
+    const later = async <T>(call: () => Promise<T>) => {
+      for (let turn = 0; turn < n / 2; turn += 1) await nextTurn()
+      return call()
+    }
+    return [storageKey(n), (a, b) => Promise.all(n % 2 === 0 ? [a(), later(b)] : [later(a), b()])]
+  })
+  await Promise.all(meetings.map(([key, meet]) => act(key, meet)))
+}
