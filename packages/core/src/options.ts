@@ -127,6 +127,8 @@ export function settingsFrom(options: StoreOptions = {}): Settings {
       throw new TypeError(`unknown option ${inspect(name)}: the options of every store are ${known.join(', ')}`)
     }
   }
+  // Defaults in place of undefined only: null is a wrong value.
+  const { onConflict = 'merge', now = Date.now } = options
   const settings: Settings = {
     ttl: options.ttl ?? 86_400_000,
     absoluteTimeout: options.absoluteTimeout || Number.POSITIVE_INFINITY,
@@ -134,9 +136,9 @@ export function settingsFrom(options: StoreOptions = {}): Settings {
     maxBytes: options.maxBytes ?? 65_536,
     timeout: options.timeout ?? DEFAULT_TIMEOUT,
     pruneInterval: options.pruneInterval ?? 300_000,
-    onConflict: options.onConflict ?? 'merge',
+    onConflict,
     serializer: options.serializer,
-    now: wholeMs(options.now ?? Date.now),
+    now: wholeMs(now),
   }
   checkInteger('ttl', options.ttl, 1, Number.MAX_SAFE_INTEGER)
   if (options.absoluteTimeout !== false) {
@@ -148,7 +150,7 @@ export function settingsFrom(options: StoreOptions = {}): Settings {
   if (options.pruneInterval !== false) {
     checkInteger('pruneInterval', options.pruneInterval, 1, MAX_DELAY, ', or false')
   }
-  const { onConflict, serializer } = settings
+  const { serializer } = settings
   if (onConflict !== 'merge' && onConflict !== 'overwrite' && typeof onConflict !== 'function') {
     throw wrong('onConflict', "'merge', 'overwrite' or a function (base, theirs, ours) => session", onConflict)
   }

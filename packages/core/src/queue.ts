@@ -14,11 +14,6 @@ export class Line {
 export class WriterQueue {
   readonly #lines = new Map<string, Line>()
 
-  /** Whether somebody is writing this session. */
-  isBusy(key: string): boolean {
-    return this.#lines.has(key)
-  }
-
   /**
    * Runs `task` when its turn comes.
    * @param wait bounds the waiting: when it rejects, so does this, and the turn is passed on when it comes

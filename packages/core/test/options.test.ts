@@ -14,9 +14,11 @@ describe('a wrong option is a TypeError that names it, what it wants and what it
     [{ timeout: 2 ** 31 }, /^timeout must be .* to 2147483647; got 2147483648$/],
     [{ pruneInterval: 0 }, /^pruneInterval must be .*, or false; got 0$/],
     [{ onConflict: 'ours' }, /^onConflict must be 'merge', 'overwrite' or a function .*; got 'ours'$/],
+    [{ onConflict: null }, /^onConflict must be .*; got null$/],
     [{ serializer: { stringify() {} } }, /^serializer must be an object with the functions stringify and parse; got/],
     [{ serializer: null }, /^serializer must be .*; got null$/],
     [{ now: 5 }, /^now must be a function .*; got 5$/],
+    [{ now: null }, /^now must be a function .*; got null$/],
     [{ now: () => undefined }, /^now must be a function that answers ms since the epoch; got \[Function/],
     [{ tll: 5 }, /^unknown option 'tll': the options of every store are ttl, /],
   ]
