@@ -28,7 +28,7 @@ export class Guard {
   /** On the clock of `performance.now()`. */
   #downSince = 0
   #closed = false
-  /** How long the last answer took, in ms. */
+  /** How long the last answer in time took, in ms. */
   #usual = 0
   /** The calls that wait for the server to be up. */
   readonly #waiting = new Set<() => void>()
@@ -107,25 +107,25 @@ export class Guard {
       let settled = false
       const expire = () => {
         if (settled) return
+        settled = true
         onTimeout()
         reject(this.#tooLate())
       }
       // After a stall of the event loop the timer comes first, though the answer may be waiting in the socket: let it in.
       const timer = setTimeout(() => setImmediate(expire), remaining(deadline))
-      const settle = () => {
+      const settle = (inTime: () => void) => {
+        if (settled) return
         settled = true
         clearTimeout(timer)
+        inTime()
       }
       promise.then(
-        (value) => {
-          settle()
-          onAnswer()
-          resolve(value)
-        },
-        (error) => {
-          settle()
-          reject(this.#wrapped(error))
-        },
+        (value) =>
+          settle(() => {
+            onAnswer()
+            resolve(value)
+          }),
+        (error) => settle(() => reject(this.#wrapped(error))),
       )
     })
   }

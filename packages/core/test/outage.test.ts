@@ -1,4 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Browser, buildApp } from '@session-stores/testing'
 import { afterEach, describe, expect, test } from 'vitest'
 import { type Backend, MemoryStore, SessionStore, type StoreOptions } from '../src/index.ts'
@@ -179,6 +180,19 @@ describe('a server that is far away', () => {
     line.mend()
     await expect.poll(() => store.get('id').catch(() => null)).toMatchObject({ a: 1 })
     for (let n = 0; n < 3; n += 1) expect(await store.get('id')).toMatchObject({ a: 1 })
+  })
+
+  test('… but an answer after its deadline does not count as usual', async () => {
+    const { line, store } = makeStore({ timeout: 1500 })
+    line.cut()
+    await expect(store.get('id')).rejects.toMatchObject(unavailable)
+    line.mend()
+    await nextTurn() // the answer has come
+    line.cut()
+    await expect(store.get('id')).rejects.toMatchObject(unavailable)
+    const begun = performance.now()
+    for (let n = 0; n < 4; n += 1) await expect(store.get('id')).rejects.toMatchObject(unavailable)
+    expect(performance.now() - begun, 'four calls, each far below a deadline of 1.5 s').toBeLessThan(4000)
   })
 
   test('a save that is tried again and again succeeds at last', async () => {
