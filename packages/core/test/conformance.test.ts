@@ -424,7 +424,7 @@ const broken: Array<{ what: string; noticedBy: string[]; make: MakeStore }> = [
   },
   {
     what: 'a store that makes each save a new session',
-    noticedBy: ['B13', 'B14', 'B19', 'S10', 'S13', 'S15', 'S18', 'S25', 'S26', 'S27', 'S29', 'S30'],
+    noticedBy: ['B13', 'B14', 'B19', 'S10', 'S13', 'S14', 'S15', 'S18', 'S25', 'S26', 'S27', 'S29', 'S30'],
     make: breaking((backend) => ({
       replace: (key, record, version) => backend.replace(key, { ...record, createdAt: record.createdAt + 1 }, version),
     })),

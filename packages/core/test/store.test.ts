@@ -62,6 +62,22 @@ describe('diagnostics', () => {
   })
 })
 
+test('an expiry between two milliseconds is the earlier one, and one before 1970 has passed', async () => {
+  const store = new MemoryStore({ now: clock, pruneInterval: false })
+  await store.set('id', { cookie: { expires: now + HOUR + 0.7 } })
+  expect((await store.get('id')).cookie.expires.getTime()).toBe(now + HOUR)
+  const { value } = await store.scan().next()
+  expect(value?.expiresAt).toBe(now + HOUR)
+  await store.set('id', { ...(await store.get('id')), cookie: { expires: new Date(-1) } })
+  expect(await store.count()).toBe(0)
+})
+
+test('a ttl without end is capped to the last moment there is', async () => {
+  const store = new MemoryStore({ ttl: Number.MAX_SAFE_INTEGER })
+  await store.set('id', {})
+  expect((await store.scan().next()).value?.expiresAt).toBe(8.64e15)
+})
+
 describe('touchInterval', () => {
   test('is 5 % of the lifetime by default, at most a minute', async () => {
     for (const [lifetime, least] of [
@@ -147,6 +163,35 @@ describe('onConflict', () => {
   })
 })
 
+test('a save that others foil each time ends, with an error that says so', async () => {
+  const { backend } = new MemoryStore()
+  let attempts = 0
+  const store = new SessionStore(
+    {
+      name: 'crowded',
+      read: backend.read.bind(backend),
+      write: backend.write.bind(backend),
+      touch: backend.touch.bind(backend),
+      remove: backend.remove.bind(backend),
+      replace: async (key, record, version) => {
+        attempts += 1
+        await backend.write(key, { ...record, data: JSON.stringify({ theirs: attempts }) })
+        return backend.replace(key, record, version)
+      },
+    },
+    { timeout: 60_000 },
+  )
+  await store.set('id', { theirs: 0 })
+  const session = await store.get('id')
+  await expect(store.set('id', { ...session, ours: 1 })).rejects.toMatchObject({
+    code: 'SESSION_CONFLICT',
+    statusCode: 503,
+    message: expect.stringContaining('20 attempts'),
+  })
+  expect(attempts).toBe(20)
+  expect(await store.get('id')).toMatchObject({ theirs: 20 })
+})
+
 describe('what a session holds', () => {
   test('a value that JSON cannot hold is an error that names its key and not its content', async () => {
     const store = new MemoryStore()
@@ -175,6 +220,25 @@ describe('what a session holds', () => {
     await store.set('id', { ...first, a: 1n })
     await store.set('id', { ...second, b: 2n })
     expect(await store.get('id')).toMatchObject({ big: 5n, a: 1n, b: 2n })
+  })
+
+  test('a serializer that answers a promise is an error, and nothing is stored', async () => {
+    const stringify = (async (session: object) => JSON.stringify(session)) as never
+    const store = new MemoryStore({ serializer: { stringify, parse: JSON.parse } })
+    await expect(store.set('id', { a: 1 })).rejects.toMatchObject({
+      code: 'SESSION_NOT_SERIALIZABLE',
+      message: expect.stringContaining('serializer.stringify did not answer a string'),
+    })
+    expect(await store.count()).toBe(0)
+  })
+
+  test('a serializer of the user’s own cannot reach the session’s prototype', async () => {
+    const store = new MemoryStore({ serializer: JSON })
+    await store.set('id', JSON.parse('{"a":1,"__proto__":{"admin":true}}'))
+    const { value } = await store.scan().next()
+    const spoilt = { data: '{"a":1,"__proto__":{"admin":true}}', createdAt: 0, expiresAt: 8.64e15 }
+    await store.backend.write(value?.handle ?? '', spoilt)
+    expect(Reflect.ownKeys(await store.get('id'))).toEqual(['a', '~loaded'])
   })
 
   test('a session copied to a new id is a new session', async () => {

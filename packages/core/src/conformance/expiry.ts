@@ -189,14 +189,17 @@ export const expiryCases = [
     'S14',
     'where two requests ended a session early, the earlier end holds',
     async ({ store, other, clock }) => {
-      await store.set('id', newSession(clock))
-      const [soon, later] = [await load(store, 'id', clock), await load(other, 'id', clock)]
-      soon.cookie.expires = new Date(clock.ms + 1000)
-      later.cookie.expires = new Date(clock.ms + LIFETIME / 2)
-      await store.set('id', soon)
-      await other.set('id', { ...later, late: true })
-      clock.advance(2000)
-      assert.equal(await store.get('id'), null)
+      for (const soonerFirst of [true, false]) {
+        await store.set('id', newSession(clock))
+        const [soon, later] = [await load(store, 'id', clock), await load(other, 'id', clock)]
+        soon.cookie.expires = new Date(clock.ms + 1000)
+        later.cookie.expires = new Date(clock.ms + LIFETIME / 2)
+        if (soonerFirst) await store.set('id', soon)
+        await other.set('id', { ...later, late: true })
+        if (!soonerFirst) await store.set('id', soon)
+        clock.advance(2000)
+        assert.equal(await store.get('id'), null)
+      }
     },
   ),
 

@@ -46,6 +46,11 @@ export const savingCases = [
     loaded.b = 2
     await Promise.all([first, store.set('id', loaded)])
     assert.deepEqual(await dataOf(store, 'id'), { a: 2, b: 2 })
+    loaded.a = 3
+    const changed = store.set('id', loaded)
+    loaded.a = 2 // as it was before that save
+    await Promise.all([changed, store.set('id', loaded)])
+    assert.deepEqual(await dataOf(store, 'id'), { a: 2, b: 2 })
   }),
 
   defineCase('S20', 'a destroyed session is gone, and destroying it again is fine', async ({ store, other, clock }) => {
