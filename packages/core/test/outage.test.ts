@@ -1,5 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { Browser, buildApp } from '@session-stores/testing'
 import { afterEach, describe, expect, test } from 'vitest'
 import { type Backend, MemoryStore, SessionStore, type StoreOptions } from '../src/index.ts'
@@ -91,6 +91,16 @@ describe('a server that does not answer', () => {
     const before = line.calls
     await Promise.all(Array.from({ length: 50 }, () => store.get('id').catch(() => {})))
     expect(line.calls - before).toBeLessThanOrEqual(1)
+  })
+
+  test('a closed store asks no more whether it is back', async () => {
+    const { line, store } = makeStore({ timeout: 50 })
+    line.cut()
+    await expect(store.get('id')).rejects.toMatchObject(unavailable)
+    await store.close()
+    const before = line.calls
+    await sleep(500) // four pings
+    expect(line.calls).toBe(before)
   })
 
   test('one call that hangs does not keep others from a server that answers', async () => {

@@ -354,17 +354,19 @@ test('prune deletes what has expired, in batches, and answers how many', async (
 
 test('a callback that throws is an uncaught exception of the caller’s, and is not called again', async () => {
   const store = new MemoryStore()
-  const uncaught = new Promise((resolve) => process.once('uncaughtException', resolve))
-  const listeners = process.listeners('uncaughtException').slice(0, -1)
-  for (const each of listeners) process.off('uncaughtException', each)
-  let calls = 0
-  store.get('id', () => {
-    calls += 1
-    throw new Error('of the caller')
-  })
-  expect(await uncaught).toMatchObject({ message: 'of the caller' })
-  for (const each of listeners) process.on('uncaughtException', each)
-  expect(calls).toBe(1)
+  for (const id of ['id', '']) {
+    const uncaught = new Promise((resolve) => process.once('uncaughtException', resolve))
+    const listeners = process.listeners('uncaughtException').slice(0, -1)
+    for (const each of listeners) process.off('uncaughtException', each)
+    const given: unknown[] = []
+    store.get(id, (error) => {
+      given.push(error)
+      throw new Error('of the caller')
+    })
+    expect(await uncaught).toMatchObject({ message: 'of the caller' })
+    for (const each of listeners) process.on('uncaughtException', each)
+    expect(given).toEqual([id === '' ? expect.any(TypeError) : null])
+  }
 })
 
 test('what a loaded session prints and lists shows no snapshot data', async () => {
