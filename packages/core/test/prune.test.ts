@@ -1,0 +1,103 @@
+import { execFile } from 'node:child_process'
+import { channel } from 'node:diagnostics_channel'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterEach, expect, test } from 'vitest'
+import { type Backend, MemoryStore, type OperationMessage, SessionStore } from '../src/index.ts'
+
+/** What each prune came to, and when, on the clock of `performance.now()`. */
+let prunes: Array<{ outcome: string; at: number }> = []
+const listen = (message: unknown) => {
+  prunes.push({ outcome: (message as OperationMessage).outcome, at: performance.now() })
+}
+function listening(): void {
+  prunes = []
+  channel('session-stores:prune').subscribe(listen)
+}
+afterEach(() => channel('session-stores:prune').unsubscribe(listen))
+
+function over(prune: NonNullable<Backend['prune']>, pruneInterval: number | false) {
+  const { backend: sound } = new MemoryStore()
+  const closes = { count: 0 }
+  const backend: Backend = {
+    name: 'pruned',
+    read: (key) => sound.read(key),
+    write: (key, record) => sound.write(key, record),
+    replace: (key, record, version) => sound.replace(key, record, version),
+    touch: (key, expiresAt, version) => sound.touch(key, expiresAt, version),
+    remove: (key) => sound.remove(key),
+    prune,
+    close: () => {
+      closes.count += 1
+    },
+  }
+  return { store: new SessionStore(backend, { pruneInterval }), closes }
+}
+
+test('pruning begins with the first use, comes at varied intervals, and goes on after a failure', async () => {
+  listening()
+  let calls = 0
+  const { store } = over(() => {
+    calls += 1
+    if (calls === 1) throw new Error('no server')
+    return { removed: 0, done: true }
+  }, 20)
+  await sleep(60)
+  expect(prunes).toEqual([])
+  await store.get('id')
+  await store.get('id')
+  await expect.poll(() => prunes.length, { timeout: 10_000 }).toBeGreaterThan(20)
+  await store.close()
+  expect(prunes.map(({ outcome }) => outcome)).toEqual(['error', ...prunes.slice(1).map(() => 'done')])
+  const pauses = prunes.slice(1).map(({ at }, n) => at - (prunes[n]?.at ?? 0))
+  // A busy machine makes them longer, never shorter.
+  expect(Math.min(...pauses), 'half the interval at least').toBeGreaterThan(9)
+  expect(Math.min(...pauses), 'not always all of it').toBeLessThan(19)
+})
+
+test('pruneInterval: false never prunes by itself', async () => {
+  listening()
+  const { store } = over(() => ({ removed: 0, done: true }), false)
+  await store.get('id')
+  await sleep(50)
+  expect(prunes).toEqual([])
+  expect(await store.prune()).toBe(0)
+  await store.close()
+})
+
+test('a store that is closed prunes no more, and closes its backend once', async () => {
+  let calls = 0
+  const { store, closes } = over(() => {
+    calls += 1
+    return { removed: 1, done: false }
+  }, 5)
+  await store.get('id')
+  await expect.poll(() => calls, { timeout: 10_000 }).toBeGreaterThan(2)
+  await Promise.all([store.close(), store.close()])
+  await store.close()
+  await sleep(0) // the batch under way
+  const before = calls
+  await sleep(100)
+  expect(calls).toBe(before)
+  expect(closes.count).toBe(1)
+})
+
+test('between two batches requests have their turn', async () => {
+  let batches = 0
+  const { store } = over(() => ({ removed: 1, done: ++batches === 100 }), false)
+  const pruning = store.prune()
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(batches).toBeLessThan(100)
+  expect(await pruning).toBe(100)
+})
+
+test('the timer does not keep the process alive', async () => {
+  const source = fileURLToPath(new URL('../src/index.ts', import.meta.url))
+  const script = `const { MemoryStore } = await import(${JSON.stringify(source)})
+    await new MemoryStore().set('id', {})
+    process.on('exit', () => console.log('ended'))`
+  const command = ['--experimental-strip-types', '--no-warnings', '--input-type=module', '--eval', script]
+  const { stdout } = await promisify(execFile)(process.execPath, command, { timeout: 20_000 })
+  expect(stdout).toBe('ended\n')
+})
