@@ -72,6 +72,12 @@ test('an expiry between two milliseconds is the earlier one, and one before 1970
   expect(await store.count()).toBe(0)
 })
 
+test('a clock between two milliseconds makes whole ones', async () => {
+  const store = new MemoryStore({ now: () => now + 0.7, pruneInterval: false })
+  await store.set('id', {})
+  expect((await store.scan().next()).value).toMatchObject({ createdAt: now, expiresAt: now + 24 * HOUR })
+})
+
 test('a ttl without end is capped to the last moment there is', async () => {
   const store = new MemoryStore({ ttl: Number.MAX_SAFE_INTEGER })
   await store.set('id', {})
@@ -248,6 +254,13 @@ describe('what a session holds', () => {
     await store.destroy('one')
     await store.set('two', copied)
     expect(await store.get('two')).toMatchObject({ a: 1 })
+  })
+
+  test('a session loaded from one store is a new one to another', async () => {
+    const [old, young] = [new MemoryStore(), new MemoryStore()]
+    await old.set('id', { a: 1 })
+    await young.set('id', await old.get('id'))
+    expect(await young.get('id')).toMatchObject({ a: 1 })
   })
 
   test('a session that another began under the same id meanwhile is not mixed up with it', async () => {
