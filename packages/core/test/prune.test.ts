@@ -3,16 +3,16 @@ import { channel } from 'node:diagnostics_channel'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
 import { type Backend, MemoryStore, type OperationMessage, SessionStore } from '../src/index.ts'
 
-/** What each prune came to, and when, on the clock of `performance.now()`. */
-let prunes: Array<{ outcome: string; at: number }> = []
+/** What each prune came to. */
+let outcomes: string[] = []
 const listen = (message: unknown) => {
-  prunes.push({ outcome: (message as OperationMessage).outcome, at: performance.now() })
+  outcomes.push((message as OperationMessage).outcome)
 }
 function listening(): void {
-  prunes = []
+  outcomes = []
   channel('session-stores:prune').subscribe(listen)
 }
 afterEach(() => channel('session-stores:prune').unsubscribe(listen))
@@ -36,24 +36,33 @@ function over(prune: NonNullable<Backend['prune']>, pruneInterval: number | fals
 }
 
 test('pruning begins with the first use, comes at varied intervals, and goes on after a failure', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const chance = vi.spyOn(Math, 'random')
+  onTestFinished(() => chance.mockRestore())
   listening()
   let calls = 0
   const { store } = over(() => {
     calls += 1
     if (calls === 1) throw new Error('no server')
     return { removed: 0, done: true }
-  }, 20)
-  await sleep(60)
-  expect(prunes).toEqual([])
+  }, 1000)
+  expect(vi.getTimerCount(), 'timers before the first use').toBe(0)
+
+  chance.mockReturnValue(0)
   await store.get('id')
   await store.get('id')
-  await expect.poll(() => prunes.length, { timeout: 10_000 }).toBeGreaterThan(20)
+  await vi.advanceTimersByTimeAsync(499)
+  expect(outcomes).toEqual([])
+  chance.mockReturnValue(0.999)
+  await vi.advanceTimersByTimeAsync(1)
+  expect(outcomes).toEqual(['error'])
+  await vi.advanceTimersByTimeAsync(1498)
+  expect(outcomes).toEqual(['error'])
+  await vi.advanceTimersByTimeAsync(1)
+  expect(outcomes).toEqual(['error', 'done'])
   await store.close()
-  expect(prunes.map(({ outcome }) => outcome)).toEqual(['error', ...prunes.slice(1).map(() => 'done')])
-  const pauses = prunes.slice(1).map(({ at }, n) => at - (prunes[n]?.at ?? 0))
-  // A busy machine makes them longer, never shorter.
-  expect(Math.min(...pauses), 'half the interval at least').toBeGreaterThan(9)
-  expect(Math.min(...pauses), 'not always all of it').toBeLessThan(19)
+  expect(vi.getTimerCount(), 'timers after closing').toBe(0)
 })
 
 test('pruneInterval: false never prunes by itself', async () => {
@@ -61,7 +70,7 @@ test('pruneInterval: false never prunes by itself', async () => {
   const { store } = over(() => ({ removed: 0, done: true }), false)
   await store.get('id')
   await sleep(50)
-  expect(prunes).toEqual([])
+  expect(outcomes).toEqual([])
   expect(await store.prune()).toBe(0)
   await store.close()
 })
