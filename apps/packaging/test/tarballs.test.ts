@@ -57,11 +57,11 @@ describe.each(packages)('$manifest.name', ({ short, folder, manifest }) => {
   })
 
   test('ships what it needs, and nothing else', () => {
-    const others = [...files.keys()].filter((file) => !/^dist\/[\w/-]+(\.js|\.d\.ts)$/.test(file))
+    const others = [...files.keys()].filter((file) => !/^dist\/[\w/-]+\.(js|d\.ts|cjs|d\.cts)$/.test(file))
     assert.deepEqual(others.sort(), ['LICENSE', 'README.md', 'package.json'])
     for (const [file, text] of files) {
       assert(!text.includes('sourceMappingURL'), `${file} points to a source map`)
-      if (file.endsWith('.js')) assert(files.has(file.replace(/\.js$/, '.d.ts')), `${file} has no types`)
+      if (/\.c?js$/.test(file)) assert(files.has(file.replace(/\.(c?)js$/, '.d.$1ts')), `${file} has no types`)
     }
   })
 

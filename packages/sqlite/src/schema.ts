@@ -1,8 +1,8 @@
 import { closeSync, openSync } from 'node:fs'
 import { resolve } from 'node:path'
-import Database from 'better-sqlite3'
 import { retryBusySync } from './busy.ts'
 import type { SqliteDatabase } from './database.ts'
+import Database from './driver.cjs'
 
 /** How long opening waits for other processes that are opening the same file, in ms. */
 const OPEN_TIMEOUT = 10_000
@@ -46,7 +46,7 @@ export function openDatabase(path: string, synchronous: 'NORMAL' | 'FULL'): Sqli
   const filename = inMemory ? ':memory:' : resolve(path.trim())
   if (!inMemory) createPrivate(filename)
   // No wait inside SQLite: it would stop the event loop.
-  const database = new Database(filename, { timeout: 0 })
+  const database: SqliteDatabase = new Database(filename, { timeout: 0 })
   try {
     // SQLite answers "busy" here without any wait of its own, whatever its timeout.
     const mode = explained(filename, () => database.pragma('journal_mode = WAL', { simple: true }))
