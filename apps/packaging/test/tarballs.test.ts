@@ -116,11 +116,11 @@ describe.each(packages)('$manifest.name', ({ short, folder, manifest }) => {
 /**
  * The two ways that are meant to fail. These packages are ES modules: Node 22.12 and later can `require()` them, and so
  * they ask for it; the tool does not know. And the oldest way of TypeScript to find a module, which it removed
- * in version 7, knows no `exports`, so no subpath.
+ * in version 7, finds a package by its `main` and `types` and knows no `exports`, so no subpath.
  */
 function isMeant(problem: Problem): boolean {
   if (problem.kind === 'CJSResolvesToESM') return problem.resolutionKind === 'node16-cjs'
-  return problem.kind === 'NoResolution' && problem.resolutionKind === 'node10'
+  return problem.kind === 'NoResolution' && problem.resolutionKind === 'node10' && problem.entrypoint !== '.'
 }
 
 function importsOf(text: string): string[] {
