@@ -21,12 +21,14 @@ export class Clone {
   }
 
   async #fill(): Promise<void> {
-    await run('git', ['clone', '--quiet', '--no-hardlinks', root, this.folder], this.#home)
+    // Without the tags of releases that were made: this registry has none of them
+    await run('git', ['clone', '--quiet', '--no-hardlinks', '--no-tags', root, this.folder], this.#home)
     await this.#git('config', 'user.name', 'Rehearsal')
     await this.#git('config', 'user.email', 'rehearsal@localhost')
     await this.#git('remote', 'remove', 'origin')
-    const list = await run('git', ['ls-files', '-z', '--modified', '--others', '--exclude-standard'], root)
-    for (const file of new Set(list.split('\0').filter(Boolean))) {
+    const changed = await run('git', ['diff', '-z', '--name-only', '--no-renames', 'HEAD'], root)
+    const added = await run('git', ['ls-files', '-z', '--others', '--exclude-standard'], root)
+    for (const file of `${changed}${added}`.split('\0').filter(Boolean)) {
       const [here, there] = [join(root, file), join(this.folder, file)]
       mkdirSync(dirname(there), { recursive: true })
       if (existsSync(here)) cpSync(here, there)
@@ -41,6 +43,15 @@ export class Clone {
   /** One of the repository's own scripts, as CI runs it. */
   async script(name: string, env?: NodeJS.ProcessEnv): Promise<string> {
     return run('npm', ['run', name], this.folder, env)
+  }
+
+  /** The packages that a changeset asks to be released, as their folders are called. */
+  pending(): string[] {
+    const files = globSync('.changeset/*.md', { cwd: this.folder }).filter((file) => !file.endsWith('README.md'))
+    const heads = files.map((file) => readFileSync(join(this.folder, file), 'utf8').split('\n---')[0])
+    return [...heads.join('\n').matchAll(/^['"]?@session-stores\/(\w+)['"]?: (?:patch|minor|major)$/gm)].map(
+      ([, short = '']) => short,
+    )
   }
 
   /** Writes a changeset: `{ core: 'patch' }` and the text for the changelogs. */

@@ -9,6 +9,7 @@ export interface StoreUse {
   types: string[]
 }
 
+/** What is published, by folder. */
 export const stores: Record<string, StoreUse> = {
   core: { types: [] },
   memcached: { driver: 'memjs', types: ['@types/memjs'] },

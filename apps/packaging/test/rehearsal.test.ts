@@ -1,4 +1,4 @@
-// A release from beginning to end, into a registry of its own on this machine, and what users then do with it.
+// The next release from beginning to end, into a registry of its own on this machine, and what users then do with it.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -22,6 +22,8 @@ const packages = publishedPackages().map(({ short, manifest }) => ({ short, name
 let registry: Registry
 let clone: Clone
 let nodes: [string, string]
+/** The version of each package that this release gives it, by its folder. */
+let released: Record<string, string> = {}
 let published = false
 const tokens: string[] = []
 const disposals: (() => unknown)[] = []
@@ -45,27 +47,30 @@ function newConsumer(): Consumer {
   return consumer
 }
 
-describe('the first release', () => {
-  test('gives each package version 0.1.0 and a changelog', SLOW, async () => {
-    await clone.script('version')
-    for (const { short, manifest } of publishedPackages(clone.folder)) {
-      assert.equal(manifest.version, '0.1.0')
-      assert.match(changelog(short), /^# @session-stores\/\w+\n\n## 0\.1\.0\n/)
+describe('the next release', () => {
+  test('gives the packages the versions and changelogs that the changesets ask for', SLOW, async () => {
+    const before = versions()
+    const pending = clone.pending()
+    // None are left when the version pull request has just been merged
+    if (pending.length > 0) await clone.script('version')
+    released = versions()
+    const raised = packages.filter(({ short }) => released[short] !== before[short])
+    for (const short of pending) assert.notEqual(released[short], before[short], `${short} is not released`)
+    for (const { short, name } of raised) {
+      if (before[short] === '0.0.0') assert.equal(released[short], '0.1.0')
+      assert(changelog(short).startsWith(`# ${name}\n\n## ${released[short]}\n`), changelog(short))
     }
     const changed = (await clone.status())
       .map((line) => line.slice(3))
       .filter((file) => !file.startsWith('.changeset/'))
-    const expected = packages.flatMap(({ short }) => [
-      `packages/${short}/CHANGELOG.md`,
-      `packages/${short}/package.json`,
-    ])
+    const expected = raised.flatMap(({ short }) => [`packages/${short}/CHANGELOG.md`, `packages/${short}/package.json`])
     assert.deepEqual(changed.sort(), expected.sort())
     await clone.commit('Version packages')
   })
 
-  test('publishes all five, and tags them', SLOW, async () => {
+  test('publishes all packages, and tags them', SLOW, async () => {
     await publish()
-    const tags = packages.map(({ name }) => `${name}@0.1.0`)
+    const tags = packages.map(({ short, name }) => `${name}@${released[short]}`)
     assert.deepEqual(await clone.tags(), tags)
     assert.deepEqual(await clone.status(), [])
     published = true
@@ -73,7 +78,7 @@ describe('the first release', () => {
 
   test('does nothing when it is done again', SLOW, async () => {
     await publish()
-    for (const { name } of packages) assert.deepEqual(await registry.versions(name), ['0.1.0'])
+    for (const { short, name } of packages) assert.deepEqual(await registry.versions(name), [released[short]])
   })
 })
 
@@ -117,7 +122,10 @@ describe.each(packages)('$name, as a user installs it', ({ short, name }) => {
     test('says which driver it needs when there is one that it cannot use', SLOW, async () => {
       const { code, output } = await user.tryInstall(name, `${driver}@0`)
       assert.notEqual(code, 0)
-      assert(output.includes(`peer ${driver}@"${manifest.peerDependencies?.[driver]}" from ${name}@0.1.0`), output)
+      assert(
+        output.includes(`peer ${driver}@"${manifest.peerDependencies?.[driver]}" from ${name}@${released[short]}`),
+        output,
+      )
     })
   }
 
@@ -139,7 +147,7 @@ describe.each(packages)('$name, as a user installs it', ({ short, name }) => {
     const rewritten = { dependencies: {}, devDependencies: {} }
     assert.deepEqual({ ...theirs, ...rewritten }, { ...manifest, ...rewritten })
     const ranges = Object.entries(manifest.dependencies ?? {})
-    const expected = ranges.map(([one, range]) => [one, range === 'workspace:^' ? '^0.1.0' : range])
+    const expected = ranges.map(([one, range]) => [one, range === 'workspace:^' ? `^${released.core}` : range])
     assert.deepEqual(theirs.dependencies, Object.fromEntries(expected))
   })
 
@@ -197,63 +205,60 @@ describe('the program in the root README', () => {
 
 describe('a fix of core', () => {
   test('is a release of core alone, which the stores take', SLOW, async () => {
+    assert(published, 'nothing was published')
     clone.changeset('a-fix', { core: 'patch' }, 'Mends something.')
     await clone.script('version')
-    assert.deepEqual(versions(), {
-      core: '0.1.1',
-      memcached: '0.1.0',
-      postgres: '0.1.0',
-      redis: '0.1.0',
-      sqlite: '0.1.0',
-    })
-    assert.match(changelog('core'), /## 0\.1\.1\n\n### Patch Changes\n\n- (\w+: )?Mends something\./)
+    const fixed = raise(released.core, 'patch')
+    assert.deepEqual(versions(), { ...released, core: fixed })
+    assert(newest('core').startsWith(`## ${fixed}\n\n### Patch Changes\n\n- `), newest('core'))
+    assert(newest('core').includes('Mends something.'))
     await clone.undo()
   })
 })
 
 describe('a breaking change of core', () => {
   const text = 'newVersion is now called freshVersion.'
+  const broken: Record<string, string> = {}
 
   test('breaks the stores too, and their changelogs say so', SLOW, async () => {
     assert(published, 'nothing was published')
+    for (const { short } of packages) broken[short] = raise(released[short], breaking(released[short]))
     clone.replace('packages/*/src/**/*.ts', 'newVersion', 'freshVersion')
-    clone.changeset('a-break', { core: 'minor', redis: 'patch' }, text)
+    clone.changeset('a-break', { core: breaking(released.core), redis: 'patch' }, text)
     await clone.commit('Rename')
     await clone.script('version')
-    assert.deepEqual(versions(), {
-      core: '0.2.0',
-      memcached: '0.2.0',
-      postgres: '0.2.0',
-      redis: '0.2.0',
-      sqlite: '0.2.0',
-    })
+    assert.deepEqual(versions(), broken)
     for (const { short } of packages) {
-      const [newest = ''] = changelog(short).split('\n## 0.1.0')
-      assert.match(newest, new RegExp(`## 0\\.2\\.0\\n\\n### Minor Changes\\n\\n- (\\w+: )?${text}`))
-      if (short !== 'core') assert(newest.includes('@session-stores/core@0.2.0'))
+      const heading = breaking(released[short]) === 'minor' ? 'Minor Changes' : 'Major Changes'
+      assert(newest(short).startsWith(`## ${broken[short]}\n\n### ${heading}\n\n- `), newest(short))
+      assert(newest(short).includes(text))
+      if (short !== 'core') assert(newest(short).includes(`${core}@${broken.core}`))
     }
     await clone.commit('Version packages')
     await publish()
-    for (const { name } of packages) assert.deepEqual(await registry.versions(name), ['0.1.0', '0.2.0'])
+    for (const { short, name } of packages) {
+      assert.deepEqual(await registry.versions(name), [released[short], broken[short]])
+    }
   })
 
   test('leaves users where they were until they ask for it', SLOW, async () => {
     const user = newConsumer()
-    await user.install('@session-stores/sqlite@^0.1.0')
-    assert.deepEqual(ours(user), { '@session-stores/core': '0.1.0', '@session-stores/sqlite': '0.1.0' })
+    await user.install(`@session-stores/sqlite@^${released.sqlite}`)
+    assert.deepEqual(ours(user), { [core]: released.core, '@session-stores/sqlite': released.sqlite })
     await user.install('@session-stores/sqlite@latest')
-    assert.deepEqual(ours(user), { '@session-stores/core': '0.2.0', '@session-stores/sqlite': '0.2.0' })
+    assert.deepEqual(ours(user), { [core]: broken.core, '@session-stores/sqlite': broken.sqlite })
   })
 
   test('beside an old store: each has the core that it asks for, and the program runs', SLOW, async () => {
     const user = newConsumer()
     const page = 'packages/sqlite/README.md'
     const others = installLineOf(page).filter((one) => !one.startsWith('@session-stores/'))
-    await user.install('@session-stores/sqlite@0.1.0', '@session-stores/core@0.2.0', ...new Set([...others, ...plugin]))
+    const mixed = [`@session-stores/sqlite@${released.sqlite}`, `${core}@${broken.core}`]
+    await user.install(...mixed, ...new Set([...others, ...plugin]))
     assert.deepEqual(ours(user), {
-      '@session-stores/core': '0.2.0',
-      '@session-stores/sqlite': '0.1.0',
-      '@session-stores/sqlite/node_modules/@session-stores/core': '0.1.0',
+      [core]: broken.core,
+      '@session-stores/sqlite': released.sqlite,
+      [`@session-stores/sqlite/node_modules/${core}`]: released.core,
     })
     assert.equal((await user.list()).code, 0)
     await user.install('--save-dev', '@types/node@22')
@@ -280,12 +285,28 @@ function changelog(short: string): string {
   return readFileSync(join(clone.folder, 'packages', short, 'CHANGELOG.md'), 'utf8')
 }
 
+/** What a changelog says of the newest version. */
+function newest(short: string): string {
+  return changelog(short).split(/^(?=## )/m)[1] ?? ''
+}
+
 function manifestOf(short: string): Manifest {
   return readManifest(join(clone.folder, 'packages', short))
 }
 
 function versions(): Record<string, string> {
   return Object.fromEntries(packages.map(({ short }) => [short, manifestOf(short).version]))
+}
+
+/** The least bump after which `^version` does not match any more. */
+function breaking(version = ''): 'minor' | 'major' {
+  return version.startsWith('0.') ? 'minor' : 'major'
+}
+
+function raise(version = '', bump: 'patch' | 'minor' | 'major'): string {
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number)
+  if (bump === 'patch') return `${major}.${minor}.${patch + 1}`
+  return bump === 'minor' ? `${major}.${minor + 1}.0` : `${major + 1}.0.0`
 }
 
 /** What there is of ours in a user's node_modules. */
