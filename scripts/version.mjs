@@ -1,16 +1,13 @@
 // npm run version: versions, changelogs and ranges, as the changesets ask for. CI runs it for the version pull request.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { run } from './processes.mjs'
+import { root, toolchain } from './toolchain.mjs'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
 const bumps = ['none', 'patch', 'minor', 'major']
 
 breakStoresWithCore()
-const changeset = createRequire(import.meta.url).resolve('@changesets/cli/bin.js')
-const { code } = await run(process.execPath, [changeset, 'version'], { cwd: root })
+const { code } = await run('changeset', ['version'], { cwd: root, env: await toolchain() })
 process.exit(code)
 
 /**
