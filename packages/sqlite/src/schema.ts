@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs'
+import { accessSync, closeSync, constants, existsSync, openSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { retryBusySync } from './busy.ts'
 import type { SqliteDatabase } from './database.ts'
@@ -46,7 +46,7 @@ export function openDatabase(path: string, synchronous: 'NORMAL' | 'FULL'): Sqli
   const filename = inMemory ? ':memory:' : resolve(path.trim())
   if (!inMemory) createPrivate(filename)
   // No wait inside SQLite: it would stop the event loop.
-  const database: SqliteDatabase = new Database(filename, { timeout: 0 })
+  const database: SqliteDatabase = explained(filename, () => new Database(filename, { timeout: 0 }))
   try {
     // SQLite answers "busy" here without any wait of its own, whatever its timeout.
     const mode = explained(filename, () => database.pragma('journal_mode = WAL', { simple: true }))
@@ -105,19 +105,32 @@ function versionOf(database: SqliteDatabase): number {
   return version
 }
 
+/** Makes the file where there is none, and sees to it that the store may write to one that is there. */
 function createPrivate(filename: string): void {
   try {
     closeSync(openSync(filename, 'ax', 0o600))
+    return
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
+  // SQLite would open it for reading only, and every save would fail. Opening it to find out, and closing it again, would
+  // drop the locks that this process may have on it.
+  if (existsSync(filename)) accessSync(filename, constants.R_OK | constants.W_OK)
+  // A symbolic link to a file that is not there yet
+  else closeSync(openSync(filename, 'a', 0o600))
 }
 
+/** Says which file it is, which SQLite's errors do not. */
 function explained<T>(filename: string, work: () => T): T {
   try {
     return retryBusySync(work, OPEN_TIMEOUT)
   } catch (error) {
-    if ((error as { code?: unknown }).code !== 'SQLITE_NOTADB') throw error
-    throw new Error(`${filename} is not a SQLite database: give the sessions a file of their own`, { cause: error })
+    const { code, message } = error as { code?: unknown; message: string }
+    if (typeof code !== 'string' || !code.startsWith('SQLITE_')) throw error
+    const reason =
+      code === 'SQLITE_NOTADB'
+        ? 'is not a SQLite database: give the sessions a file of their own'
+        : `cannot be used: ${message} (${code})`
+    throw new Error(`${filename} ${reason}`, { cause: error })
   }
 }

@@ -1,10 +1,13 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { basename, dirname } from 'node:path'
+import { chmodSync, chownSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { removeFolder } from '@session-stores/testing'
+import { serverFolder, unprivileged } from '@session-stores/testing/unprivileged'
 import Database from 'better-sqlite3'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { SqliteStore } from '../src/index.ts'
 import { newFiles } from './folder.ts'
+import { Worker } from './worker.ts'
 
 const newFile = newFiles('sqlite-file')
 
@@ -49,9 +52,49 @@ describe('the file', () => {
     expect(JSON.stringify(rows)).not.toContain('the-id-in-the-cookie')
   })
 
+  test('a new one is for its owner only behind a symbolic link, too', async () => {
+    const [path, link] = [newFile(), newFile()]
+    symlinkSync(path, link)
+    await open(link).set('id', { a: 1 })
+    expect(filesOf(path)).toEqual(['', '-shm', '-wal'])
+    for (const suffix of filesOf(path)) expect(modeOf(path + suffix)).toBe('600')
+  })
+
   test('in a folder that is not there is an error that names it', () => {
     const path = `${newFile()}/sessions.sqlite`
     expect(() => open(path)).toThrow(/ENOENT.*sessions\.sqlite/)
+  })
+
+  test('that is a folder is an error that names it', () => {
+    const path = dirname(newFile())
+    expect(() => open(path)).toThrow(`${path} cannot be used: unable to open database file (SQLITE_CANTOPEN`)
+  })
+
+  test('that may only be read, alone or with its folder, is an error that names it, before anybody logs in', async () => {
+    const { uid, gid } = unprivileged()
+    const folder = serverFolder('sqlite-readonly')
+    onTestFinished(() => removeFolder(folder))
+    const path = join(folder, 'sessions.sqlite')
+    await open(path).close()
+    const outcomes: string[] = []
+    for (const [file, mode] of [
+      [path, 0o444],
+      [folder, 0o555],
+    ] as const) {
+      const usual = statSync(file).mode
+      if (uid !== undefined && gid !== undefined) chownSync(path, uid, gid)
+      chmodSync(file, mode)
+      const worker = new Worker('open-worker.ts', ...(uid === undefined ? [] : [`${uid}`]))
+      onTestFinished(() => worker.kill())
+      await worker.expect('ready')
+      worker.send(path)
+      outcomes.push((await worker.next()) as string)
+      chmodSync(file, usual)
+    }
+    expect(outcomes).toEqual([
+      expect.stringMatching(/EACCES.*sessions\.sqlite/),
+      expect.stringMatching(/sessions\.sqlite cannot be used: .*SQLITE_READONLY_DIRECTORY/),
+    ])
   })
 })
 
