@@ -80,8 +80,8 @@ export class SqliteBackend implements Backend {
 
   /** @param timeout how long a verb waits for other processes, in ms */
   constructor(timeout: number) {
-    this.#reads = new Patience(timeout)
-    this.#writes = new Patience(timeout)
+    this.#reads = new Patience(timeout, (work) => this.#atOnce(work))
+    this.#writes = new Patience(timeout, (work) => this.#atOnce(work))
   }
 
   /**
@@ -188,6 +188,19 @@ export class SqliteBackend implements Backend {
 
   #change<T>(work: () => T): Awaitable<T> {
     return this.#writes.run(this.#owned ? work : this.#outsideTransactions(work))
+  }
+
+  /** A given database may wait inside SQLite, with the event loop stopped: not over and over for the same lock. */
+  #atOnce<T>(work: () => T): T {
+    const database = this.#database
+    if (this.#owned || !database) return work()
+    const usual = database.pragma('busy_timeout', { simple: true })
+    database.pragma('busy_timeout = 0')
+    try {
+      return work()
+    } finally {
+      database.pragma(`busy_timeout = ${usual}`)
+    }
   }
 
   /** What the application rolls back must not take a saved session with it, and what it reads must not be old. */

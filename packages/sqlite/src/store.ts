@@ -29,8 +29,8 @@ export interface FileOptions extends StoreOptions {
 export interface DatabaseOptions extends StoreOptions {
   /**
    * An open better-sqlite3 database that holds nothing but the sessions. Its settings stay as they are, and it stays open
-   * when the store is closed. Give it a short `timeout`: SQLite waits that long for other processes inside each call,
-   * with the whole server stopped. The store waits by itself, without stopping anything.
+   * when the store is closed. Give it a short `timeout`: SQLite waits that long when it meets the lock of another
+   * process, with the whole server stopped. From then on the store waits by itself, without stopping anything.
    */
   database: SqliteDatabase
 

@@ -96,6 +96,44 @@ describe('while another process holds the write lock', () => {
     expect(await ada.get('/me')).toEqual({ user: 'ada', theme: 'light' })
   })
 
+  test('2000 saves wait without keeping the process busy, and all are done when it is free', async () => {
+    const path = newFile()
+    const store = new SqliteStore({ path, timeout: 20_000 })
+    const { lock, unlock } = await locker(path)
+    await lock()
+    const saved = Promise.all(Array.from({ length: 2000 }, (_, n) => store.set(`id${n}`, { n })))
+    await sleep(100) // each has tried once by now
+    const begun = { time: performance.now(), cpu: process.cpuUsage() }
+    await sleep(1000)
+    const { user, system } = process.cpuUsage(begun.cpu)
+    expect((user + system) / 1000 / (performance.now() - begun.time)).toBeLessThan(0.2)
+    await unlock()
+    await saved
+    expect(await store.count()).toBe(2000)
+    await store.close()
+  })
+
+  test('a given database that waits inside SQLite does so once for a lock, not once a save and try', async () => {
+    const path = newFile()
+    const wait = 200
+    const database = new Database(path, { timeout: wait })
+    database.pragma('journal_mode = WAL')
+    const store = new SqliteStore({ database, timeout: 20_000 })
+    const { lock, unlock } = await locker(path)
+    await lock()
+    const saves = 50
+    const begun = performance.now()
+    const saved = Promise.all(Array.from({ length: saves }, (_, n) => store.set(`id${n}`, { n })))
+    for (let n = 0; n < 10; n += 1) await sleep(10)
+    expect(performance.now() - begun).toBeLessThan((saves * wait) / 4)
+    expect(database.pragma('busy_timeout', { simple: true })).toBe(wait)
+    await unlock()
+    await saved
+    expect(await store.count()).toBe(saves)
+    await store.close()
+    database.close()
+  })
+
   test('what failed was given up for good, and its error tells why and nothing else', async () => {
     const path = newFile()
     const store = new SqliteStore({ path, timeout: 500 })
