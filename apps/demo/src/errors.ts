@@ -9,7 +9,7 @@ const explanations: Record<number, Explanation> = {
   400: { title: 'That cannot be read', text: 'The browser sent something this page does not understand.' },
   403: {
     title: 'This form is out of date',
-    text: 'It was made for another session. Go back, reload the page and try again.',
+    text: 'It was made for a session that is over, or for another one. Go back, reload the page and try again.',
   },
   404: { title: 'No such page', text: 'There is nothing at this address.' },
   413: { title: 'Too much', text: 'The form holds more than this page takes.' },
