@@ -44,6 +44,7 @@ export interface ClientOptions {
   port?: number
   path?: string
   Connector?: unknown
+  enableOfflineQueue?: boolean
 }
 
 export function isCluster(client: RedisClient): client is RedisCluster {
@@ -52,6 +53,13 @@ export function isCluster(client: RedisClient): client is RedisCluster {
 
 export function optionsOf(client: RedisClient): ClientOptions {
   return (client as { options?: ClientOptions }).options ?? {}
+}
+
+/** What ioredis, 5 and 6, has no method for. */
+export interface Internals {
+  /** Runs while the client waits to connect again: null in that status says that its owner closed it. */
+  reconnectTimeout?: NodeJS.Timeout | null
+  stream?: { bytesRead?: number; destroy?: () => void }
 }
 
 /** @throws TypeError when it is no ioredis client, or one that may answer with old sessions */

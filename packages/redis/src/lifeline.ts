@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isCluster, optionsOf, type RedisClient, type RedisConnection } from './client.ts'
+import { type Internals, isCluster, optionsOf, type RedisClient, type RedisConnection } from './client.ts'
 import { refreshSlots } from './keyspace.ts'
 
 /** How long a new connection may take to answer, in ms. */
@@ -15,12 +15,15 @@ const WAITING_PAUSE = 100
 const KNOWN_DOWN_PATIENCE = 100
 /** How long one `ping` waits, in ms. The next one goes on waiting for the same answer. */
 const PING_PATIENCE = 250
-/** A connection that answers nothing for this long, while a new one is answered, is dead. In ms. */
+/** A connection on which nothing comes for this long, while a new one is answered, is dead. In ms. */
 const DEAD_AFTER = 1000
 
 interface PendingPing {
-  since: number
   answered: Promise<void>
+  /** How much has come on the connection: while that grows, it is only busy. */
+  bytesRead: number | undefined
+  /** When that was last seen to grow. */
+  since: number
   /** Whether it is being found out that the connection is dead. */
   doubted?: boolean
 }
@@ -38,6 +41,7 @@ export class Lifeline {
   readonly #client: RedisClient
   readonly #timeout: number
   readonly #patience: number
+  readonly #hasQueue: boolean
   readonly #pause: typeof ATTEMPT_PAUSE
   readonly #pings = new WeakMap<RedisConnection, PendingPing>()
   readonly #spares = new Set<Spare>()
@@ -54,6 +58,7 @@ export class Lifeline {
     this.#client = client
     this.#timeout = timeout
     this.#patience = Math.min(KNOWN_DOWN_PATIENCE, timeout / 2)
+    this.#hasQueue = optionsOf(client).enableOfflineQueue !== false
     this.#pause = isCluster(client) || optionsOf(client).sentinels ? ATTEMPT_PAUSE_OF_SETS : ATTEMPT_PAUSE
   }
 
@@ -65,7 +70,7 @@ export class Lifeline {
   /** Whether a command must wait for `restored` instead of being given to the client. */
   get isBroken(): boolean {
     const { status } = this.#client
-    return status === 'reconnecting' || (isConnecting(status) && this.#isKnownDown)
+    return status === 'reconnecting' || (isConnecting(status) && (this.#isKnownDown || !this.#hasQueue))
   }
 
   /**
@@ -89,6 +94,11 @@ export class Lifeline {
     return performance.now() - this.#lastFailure < this.#timeout
   }
 
+  /** Whether nobody is to be connected any more. */
+  get #isOver(): boolean {
+    return this.#closed || isClosedByOwner(this.#client)
+  }
+
   async #restore(): Promise<void> {
     const end = performance.now() + this.#timeout - this.#patience
     let reason: unknown
@@ -96,7 +106,7 @@ export class Lifeline {
       try {
         return await this.#revive(Math.max(0, end - performance.now()))
       } catch (error) {
-        const over = this.#closed || performance.now() + WAITING_PAUSE > end
+        const over = this.#isOver || performance.now() + WAITING_PAUSE > end
         if (over) throw reason ?? error // the last attempt had less time than it needs
         reason = error
         await sleep(WAITING_PAUSE, undefined, { ref: false })
@@ -109,7 +119,7 @@ export class Lifeline {
     const end = performance.now() + PING_PATIENCE
     while (client.status === 'reconnecting') {
       await this.#revive(CONNECT_TIMEOUT).catch((error) => {
-        if (this.#closed || performance.now() >= end) throw error
+        if (this.#isOver || performance.now() >= end) throw error
       })
     }
     if (!isCluster(client)) return this.#answer(client)
@@ -123,11 +133,15 @@ export class Lifeline {
 
   /** One PING at a time on each connection: on one that is stuck, they would only pile up. */
   #answer(connection: RedisConnection): Promise<void> {
+    const { bytesRead } = streamOf(connection)
     let ping = this.#pings.get(connection)
     if (ping === undefined) {
       const answered = unlessClosed(connection, connection.ping()).finally(() => this.#pings.delete(connection))
-      ping = { since: performance.now(), answered }
+      ping = { answered, bytesRead, since: performance.now() }
       this.#pings.set(connection, ping)
+    } else if (bytesRead !== ping.bytesRead) {
+      ping.bytesRead = bytesRead
+      ping.since = performance.now()
     }
     if (!ping.doubted && performance.now() - ping.since > DEAD_AFTER) {
       ping.doubted = true
@@ -137,17 +151,17 @@ export class Lifeline {
   }
 
   async #cutIfDead(connection: RedisConnection, ping: PendingPing): Promise<void> {
-    try {
-      await this.#trySpare(connection)
-    } catch {
-      ping.doubted = false // nobody is answered: ask again with a later ping
-      return
-    }
-    if (this.#pings.get(connection) !== ping) return
+    const isAnswered = await this.#trySpare(connection).then(
+      () => true,
+      () => false,
+    )
+    ping.doubted = false
+    const isAsBefore = this.#pings.get(connection) === ping && streamOf(connection).bytesRead === ping.bytesRead
+    if (!isAnswered || !isAsBefore) return // ask again with a later ping
     // The client of a Cluster makes a new connection to the server when it next needs one.
     connection.disconnect(!isCluster(this.#client))
     // It would wait 2 s for the other end to agree.
-    ;(connection as { stream?: { destroy?: () => void } }).stream?.destroy?.()
+    streamOf(connection).destroy?.()
   }
 
   /**
@@ -155,10 +169,12 @@ export class Lifeline {
    * @param patience how long it may take to find that out, in ms
    */
   async #revive(patience: number): Promise<void> {
-    this.#reaching ??= this.#reach().finally(() => {
-      this.#reaching = undefined
-    })
-    await within(patience, this.#reaching)
+    if (this.#client.status === 'reconnecting' || this.#isKnownDown) {
+      this.#reaching ??= this.#reach().finally(() => {
+        this.#reaching = undefined
+      })
+      await within(patience, this.#reaching)
+    }
     this.#connecting ??= this.#connect().finally(() => {
       this.#connecting = undefined
     })
@@ -183,14 +199,23 @@ export class Lifeline {
   }
 
   async #connect(): Promise<void> {
+    this.#checkNotOver()
     const client = this.#client
-    if (client.status === 'reconnecting') await client.connect()
+    if (client.status === 'reconnecting') {
+      stopWaiting(client)
+      await client.connect()
+    } else if (client.status === 'wait') await client.connect()
     else if (isConnecting(client.status)) await becomesReady(client)
+  }
+
+  #checkNotOver(): void {
+    if (this.#closed) throw new Error('the store is closed')
+    if (this.#isOver) throw new Error('Connection is closed.') // as ioredis says
   }
 
   /** Resolves when a new connection with the client's own settings gets an answer. It is closed again. */
   async #trySpare(client: RedisClient | RedisConnection): Promise<void> {
-    if (this.#closed) throw new Error('the store is closed')
+    this.#checkNotOver()
     const spare = spareOf(client)
     this.#spares.add(spare)
     try {
@@ -203,7 +228,22 @@ export class Lifeline {
 }
 
 function isConnecting(status: string): boolean {
-  return status === 'connecting' || status === 'connect' || status === 'close'
+  return status === 'wait' || status === 'connecting' || status === 'connect' || status === 'close'
+}
+
+/** A client that is closed while it waits to connect again keeps its status. */
+function isClosedByOwner(client: RedisClient): boolean {
+  return client.status === 'reconnecting' && (client as Internals).reconnectTimeout === null
+}
+
+/** A client that is told to connect leaves its timer running, which would open it again after its owner has closed it. */
+function stopWaiting(client: Internals): void {
+  clearTimeout(client.reconnectTimeout ?? undefined)
+  client.reconnectTimeout = null
+}
+
+function streamOf(connection: RedisConnection): NonNullable<Internals['stream']> {
+  return (connection as Internals).stream ?? {}
 }
 
 /** A cheap look before a client is made for nothing. Where it cannot be told, it resolves. */

@@ -1,9 +1,9 @@
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Browser, buildApp, freePort } from '@session-stores/testing'
+import { Browser, buildApp, freePort, until } from '@session-stores/testing'
 import { RedisServer } from '@session-stores/testing/redis'
 import type { Redis } from 'ioredis'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { RedisStore } from '../src/index.ts'
 import { drivers, ioredis } from './drivers.ts'
 import { Line } from './line.ts'
@@ -202,15 +202,18 @@ describe('what a long outage does to the client', () => {
     await expectRecovery(browser)
   })
 
-  test('also without an offline queue', async () => {
+  test.each(drivers)('also without an offline queue, and for all requests of that moment: $name', async ({ redis }) => {
     const server = await startDurable()
-    const client = ioredis.redis(server, { enableOfflineQueue: false, lazyConnect: true })
-    await client.connect()
-    const browser = await logIn(client)
+    const client = redis(server, { enableOfflineQueue: false, lazyConnect: true })
+    const browser = await logIn(client) // it has not connected yet
     await server.kill()
     await expectOutage(browser)
     await server.start()
-    await expectRecovery(browser)
+    const answers = Array.from({ length: 20 }, async (_, n) => {
+      await sleep(n)
+      await expectRecovery(browser)
+    })
+    await Promise.all(answers)
   })
 
   test('a request that meets a short one waits for its end', async () => {
@@ -237,19 +240,74 @@ describe('what a long outage does to the client', () => {
     expect(await server.cli('DBSIZE')).toBe('1')
   })
 
-  test('a client that its owner closed stays closed', async () => {
+  describe('a client that its owner closed stays closed', () => {
+    const isClosed = { statusCode: 503, cause: { message: 'Connection is closed.' } }
+
+    test('while it was connected', async () => {
+      const server = await startServer()
+      const client = ioredis.redis(server)
+      const store = new RedisStore({ client })
+      await store.set('id', {})
+      client.disconnect()
+      await expect.poll(() => client.status).toBe('end')
+      await expect(store.get('id')).rejects.toMatchObject(isClosed)
+      await expect(store.ping()).rejects.toMatchObject({ statusCode: 503 })
+      expect(client.status).toBe('end')
+    })
+
+    test.each(drivers)('while it was waiting to connect: $name', async ({ redis }) => {
+      const server = await startServer()
+      const client = redis(server, { retryStrategy: () => 60_000 })
+      const store = new RedisStore({ client })
+      await store.set('id', {})
+      await server.kill()
+      await expect.poll(() => client.status).toBe('reconnecting')
+      client.disconnect()
+      await server.start()
+      await expect(store.get('id')).rejects.toMatchObject(isClosed)
+      await expect(store.ping()).rejects.toMatchObject({ statusCode: 503 })
+      expect(client.status).toBe('reconnecting') // so ioredis leaves it
+    })
+
+    test.each(drivers)('after the store connected it before its time had come: $name', async ({ redis }) => {
+      const server = await startServer()
+      const client = redis(server, { retryStrategy: () => 1500 })
+      const store = new RedisStore({ client })
+      for (let outage = 1; outage <= 2; outage += 1) {
+        await store.set('id', {})
+        await server.kill()
+        await expect.poll(() => client.status).toBe('reconnecting')
+        await server.start()
+      }
+      const theirTime = performance.now() + 1500
+      await store.set('id', {})
+      const opened = vi.fn()
+      client.on('connecting', opened)
+      await client.quit()
+      await until('the time of its own attempts is over', () => performance.now() > theirTime)
+      await expect.poll(() => client.status).toBe('end')
+      expect(opened).not.toHaveBeenCalled()
+    })
+  })
+
+  test('a connection that is busy with other work of the application is not taken for dead', async () => {
     const server = await startServer()
     const client = ioredis.redis(server)
-    const store = new RedisStore({ client })
+    const store = new RedisStore({ client, timeout: 200 })
     await store.set('id', {})
-    client.disconnect()
-    await expect.poll(() => client.status).toBe('end')
-    await expect(store.get('id')).rejects.toMatchObject({
-      statusCode: 503,
-      cause: { message: 'Connection is closed.' },
-    })
-    await expect(store.ping()).rejects.toMatchObject({ statusCode: 503 })
-    expect(client.status).toBe('end')
+    const closed = vi.fn()
+    client.on('close', closed)
+    const slowly = `
+      local function now() local time = redis.call('TIME') return time[1] * 1000000 + time[2] end
+      local start = now()
+      repeat until now() > start + 2000
+      return redis.call('INCR', KEYS[1])`
+    const work = Promise.all(Array.from({ length: 1500 }, () => client.eval(slowly, 1, 'counter')))
+    await expect(store.get('id')).rejects.toMatchObject({ statusCode: 503 }) // it waits behind the others
+    await work
+    expect(closed).not.toHaveBeenCalled()
+    expect(await client.get('counter'), 'nothing was done twice').toBe('1500')
+    expect(await store.get('id')).not.toBeNull()
   })
 
   test('closing the store leaves the client open, and ends its attempts to connect', async () => {
