@@ -11,7 +11,7 @@ import type { SessionRecord, StoredRecord, Version } from '@session-stores/core'
 //
 // Times are in ms since the epoch. The scripts in scripts.ts know this layout too.
 
-const HEADER = /^1 (-?\d+) (\S+) (-?\d+)(?: ([^\n]+))?\n/
+const HEADER = /^1 ([-\d]\d{15}) (\S+) (-?\d{1,16})(?: ("[^\n]*"))?\n/
 
 /** `expiresAt` as it stands in the header. */
 export function fixedWidth(expiresAt: number): string {
@@ -28,17 +28,25 @@ export function encode({ data, createdAt, expiresAt, userId }: SessionRecord, ve
  * What a value of another layout stands for: a record whose text cannot be read, so that core takes it for no session,
  * reports it and keeps it. No version is like its version, so it is never replaced.
  */
-const UNREADABLE = { data: '', createdAt: 8.64e15, expiresAt: 8.64e15 }
+function unreadable(): StoredRecord {
+  return { record: { data: '', createdAt: 8.64e15, expiresAt: 8.64e15 }, version: '' }
+}
 
 export function decode(value: string): StoredRecord {
   const header = HEADER.exec(value)
-  if (header === null) return { record: { ...UNREADABLE }, version: '' }
+  if (header === null) return unreadable()
   const [line, expiresAt, version, createdAt, user] = header as unknown as [string, string, string, string, string?]
   const record: SessionRecord = {
     data: value.slice(line.length),
     createdAt: Number(createdAt),
     expiresAt: Number(expiresAt),
   }
-  if (user !== undefined) record.userId = JSON.parse(user)
+  if (user !== undefined) {
+    try {
+      record.userId = JSON.parse(user)
+    } catch {
+      return unreadable() // the parser's error would quote it
+    }
+  }
   return { record, version }
 }

@@ -139,9 +139,15 @@ describe('what is at rest', () => {
     const name = prefix + hash('sha256', 'id', 'base64url')
     await store.set('id', { a: 1 })
     const loaded = await store.get('id')
-    for (const value of ['2 0001767830400000 {}', '{"a":1}', '', 'x', `1 ${now()} no line feed`, '\n{}', '1  \n{}']) {
+    const version = newVersion()
+    for (const value of [
+      ...['2 0001767830400000 {}', '{"a":1}', '', 'x', `1 ${now()} no line feed`, '\n{}', '1  \n{}'],
+      ...[`1 ${now()} ${version} 1\n{}`, `1 00000000000000${now()} ${version} 1\n{}`], // not 16 characters
+      ...['ada', '7', 'null', '"ada', '"ada"a"', '"\\"'].map((user) => `1 8640000000000000 ${version} 1 ${user}\n{}`),
+    ]) {
       await client.set(name, value)
-      expect(await store.get('id')).toBeNull()
+      expect(await store.get('id'), value).toBeNull()
+      expect(await Array.fromAsync(store.scan())).toEqual([])
       await store.set('id', { ...loaded, a: 2 })
       await store.touch('id', { ...loaded, cookie: { expires: new Date(now() + 9 * MINUTE), originalMaxAge: MINUTE } })
       const backendKey = hash('sha256', 'id', 'base64url')
