@@ -5,6 +5,7 @@ import { Keyspace } from './keyspace.ts'
 import { Lifeline } from './lifeline.ts'
 import { decode, encode, fixedWidth } from './record.ts'
 import { REPLACE, type Script, TOUCH } from './scripts.ts'
+import { within } from './within.ts'
 
 /**
  * How much longer than its session a key lives, in ms. The time to live is counted from the clock of the process that
@@ -21,20 +22,23 @@ export class RedisBackend implements Backend {
   readonly name = 'redis'
   readonly #client: RedisClient
   readonly #prefix: string
+  readonly #timeout: number
   readonly #now: () => number
   readonly #lifeline: Lifeline
   readonly #keyspace: Keyspace
 
   /**
-   * @param timeout how long a command waits for a lost connection to come back, in ms
+   * @param timeout how long a command waits for a lost connection to come back, and how long each of the many commands of
+   * `count` and `clear` may take, in ms
    * @param now the clock by which `expiresAt` is judged
    */
   constructor(client: RedisClient, prefix: string, timeout: number, now: () => number) {
     this.#client = client
     this.#prefix = prefix
+    this.#timeout = timeout
     this.#now = now
     this.#lifeline = new Lifeline(client, timeout)
-    this.#keyspace = new Keyspace(client, (optionsOf(client).keyPrefix ?? '') + prefix)
+    this.#keyspace = new Keyspace(client, (optionsOf(client).keyPrefix ?? '') + prefix, timeout)
   }
 
   async read(key: string): Promise<StoredRecord | undefined> {
@@ -109,8 +113,8 @@ export class RedisBackend implements Backend {
       for await (const keys of this.#keyspace.batches()) {
         const names = keys.map((key) => this.#prefix + key)
         // In a Cluster one command deletes only keys of one slot, and these are spread over all of them.
-        if (isCluster(this.#client)) await Promise.all(names.map((name) => this.#client.unlink(name)))
-        else if (names.length > 0) await this.#client.unlink(...names)
+        const commands = isCluster(this.#client) ? names.map((name) => [name]) : [names]
+        await within(this.#timeout, Promise.all(commands.map((each) => this.#client.unlink(...each))))
       }
     })
   }

@@ -1,22 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isCluster, type RedisClient, type RedisCluster, type RedisConnection } from './client.ts'
+import { within } from './within.ts'
 
 /** How many keys of a server one SCAN looks at: well under a millisecond of the server's time. */
 const SCAN_COUNT = 1000
-/** How often the client is asked again for the masters of a Cluster that is changing, and how long it rests between, in ms. */
-const LOOKS = 20
+/** How long a Cluster that is changing may take until its masters are known, and the pause between two looks, in ms. */
+const SETTLING = 5000
 const REST = 250
 
 /** All keys of one store, wherever they are. */
 export class Keyspace {
   readonly #client: RedisClient
   readonly #prefix: string
+  readonly #timeout: number
   readonly #pattern: string
 
-  /** @param prefix all that comes before the session's key, the client's own prefix included */
-  constructor(client: RedisClient, prefix: string) {
+  /**
+   * @param prefix all that comes before the session's key, the client's own prefix included
+   * @param timeout how long each command may take, in ms
+   */
+  constructor(client: RedisClient, prefix: string, timeout: number) {
     this.#client = client
     this.#prefix = prefix
+    this.#timeout = timeout
     // With its exact length, a pattern leaves out what another store keeps under a longer prefix.
     this.#pattern = prefix.replace(/[\\*?[\]]/g, '\\$&') + '?'.repeat(43)
   }
@@ -27,10 +33,10 @@ export class Keyspace {
       yield* this.#batchesOf(this.#client)
       return
     }
-    const before = await mastersOf(this.#client)
+    const before = await mastersOf(this.#client, this.#timeout)
     for (const master of before.connections) yield* this.#batchesOf(master)
     // A key that went from a server not yet scanned to one already scanned was missed: it is found the second time.
-    const after = await mastersOf(this.#client)
+    const after = await mastersOf(this.#client, this.#timeout)
     if (before.settled && after.layout === before.layout) return
     for (const master of after.connections) yield* this.#batchesOf(master)
   }
@@ -38,7 +44,8 @@ export class Keyspace {
   async *#batchesOf(connection: RedisConnection): AsyncGenerator<string[], void, undefined> {
     let cursor = '0'
     do {
-      const [next, names] = await connection.scan(cursor, 'MATCH', this.#pattern, 'COUNT', SCAN_COUNT)
+      const answer = connection.scan(cursor, 'MATCH', this.#pattern, 'COUNT', SCAN_COUNT)
+      const [next, names] = await within(this.#timeout, answer)
       cursor = `${next}`
       const keys = names.map((name) => name.slice(this.#prefix.length)).filter((key) => /^[\w-]{43}$/.test(key))
       if (keys.length > 0) yield keys
@@ -58,10 +65,11 @@ interface Masters {
  * A connection to each master that has slots. What the client takes for the masters may be out of date after a failover,
  * and scanning those would leave out a part of the sessions without a word: so the servers are asked too.
  */
-async function mastersOf(cluster: RedisCluster): Promise<Masters> {
-  for (let look = 1; ; look += 1) {
+async function mastersOf(cluster: RedisCluster, timeout: number): Promise<Masters> {
+  const end = performance.now() + SETTLING
+  for (;;) {
     const connections = cluster.nodes('master')
-    const answers = await Promise.allSettled(connections.map(viewOf))
+    const answers = await Promise.allSettled(connections.map((connection) => viewOf(connection, timeout)))
     const views = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
     const errors = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []))
     const asked = new Set(views.map(({ own }) => own?.id))
@@ -70,14 +78,14 @@ async function mastersOf(cluster: RedisCluster): Promise<Masters> {
       const own = views.map((view) => `${view.own?.id} ${view.own?.slots.join(' ')}`).sort()
       return { connections, layout: own.join('\n'), settled: !own.some((line) => line.includes('[')) }
     }
-    if (look === LOOKS) throw errors[0] ?? new Error('the client does not know every master of the Cluster')
+    if (performance.now() > end) throw errors[0] ?? new Error('the client does not know every master of the Cluster')
     refreshSlots(cluster)
     await sleep(REST)
   }
 }
 
-async function viewOf(connection: RedisConnection): Promise<View> {
-  return parse(`${await connection.call('CLUSTER', 'NODES')}`)
+async function viewOf(connection: RedisConnection, timeout: number): Promise<View> {
+  return parse(`${await within(timeout, connection.call('CLUSTER', 'NODES'))}`)
 }
 
 /** Makes the client ask the Cluster who has which slots. By itself ioredis does so only when a server tells it off. */

@@ -2,6 +2,7 @@ import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Internals, isCluster, optionsOf, type RedisClient, type RedisConnection } from './client.ts'
 import { refreshSlots } from './keyspace.ts'
+import { within } from './within.ts'
 
 /** How long a new connection may take to answer, in ms. */
 const CONNECT_TIMEOUT = 1000
@@ -315,17 +316,5 @@ async function becomesReady(client: Emitter): Promise<void> {
     await unlessClosed(client, ready)
   } finally {
     client.off('ready', isReady)
-  }
-}
-
-async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${Math.round(ms)} ms`)), ms).unref()
-  })
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    clearTimeout(timer)
   }
 }

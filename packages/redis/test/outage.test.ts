@@ -173,6 +173,22 @@ describe.each(drivers)('$name', ({ redis }) => {
   })
 })
 
+test.each(drivers)('also what goes over all sessions ends by the deadline: $name', async ({ redis }) => {
+  const server = await startServer()
+  const store = new RedisStore({ client: redis(server) })
+  await store.set('id', {})
+  server.pause()
+  const stalls = new Stalls()
+  const begun = performance.now()
+  const attempts = [store.count(), store.clear(), store.scan().next()]
+  await Promise.all(attempts.map((each) => expect(each).rejects.toMatchObject({ statusCode: 503 })))
+  stalls.stop()
+  expect(performance.now() - begun - stalls.total).toBeLessThan(DEADLINE)
+  server.resume()
+  await server.cli('PING')
+  expect(await store.count()).toBe(1)
+})
+
 describe('what a long outage does to the client', () => {
   test('sessions are back at once though the client would have waited another minute, and it tries no more often', async () => {
     const server = await startDurable()
