@@ -203,7 +203,7 @@ export class Lifeline {
     this.#checkNotOver()
     const client = this.#client
     if (client.status === 'reconnecting') {
-      stopWaiting(client)
+      stopWaiting(client as Internals)
       await client.connect()
     } else if (client.status === 'wait') await client.connect()
     else if (isConnecting(client.status)) await becomesReady(client)

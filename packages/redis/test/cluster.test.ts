@@ -16,9 +16,9 @@ describe('a Cluster under load, with every driver', () => {
   test('slots move: nobody notices', async () => {
     await underLoad(clients, async (loads) => {
       const [a, b, c] = (await servers.masters()) as [RedisServer, RedisServer, RedisServer]
-      await servers.reshard(a, b, 400)
-      await servers.reshard(b, c, 400)
-      await servers.reshard(c, a, 400)
+      await servers.reshard(a, b, 200)
+      await servers.reshard(b, c, 200)
+      await servers.reshard(c, a, 200)
       await Promise.all(loads.map((load) => load.end()))
       for (const load of loads) {
         expect(load.failures).toEqual([])

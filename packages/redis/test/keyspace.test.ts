@@ -156,7 +156,7 @@ describe('a Cluster that changes', () => {
         [b, c],
         [c, a],
       ] as const) {
-        await servers.reshard(from, to, 400)
+        await servers.reshard(from, to, 200)
       }
       moving = false
     })()
@@ -168,7 +168,7 @@ describe('a Cluster that changes', () => {
     }
     await moves
     expect(rounds).toBeGreaterThan(2)
-    const again = servers.reshard(a, c, 400)
+    const again = servers.reshard(a, c, 200)
     await store.clear()
     await again
     expect(await store.count()).toBe(0)
