@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { dataFolder, freePort, removeFolder, ServerProcess, until } from './process.ts'
@@ -63,6 +64,24 @@ export class RedisServer {
   async cli(...command: string[]): Promise<string> {
     const { stdout } = await run('redis-cli', ['-h', '127.0.0.1', '-p', `${this.port}`, ...command])
     return stdout.trim()
+  }
+
+  /** What it says about itself, where that is asked again and again: a process for each would keep a busy machine busy. */
+  async report(command: 'INFO replication' | 'CLUSTER INFO' | 'CLUSTER NODES'): Promise<string> {
+    const socket = connect(this.port, '127.0.0.1').setEncoding('utf8')
+    try {
+      socket.write(`${command}\r\n`)
+      let answer = ''
+      for await (const chunk of socket) {
+        answer += chunk
+        const [, length, text = ''] = /^\$(\d+)\r\n(.*)\r\n$/s.exec(answer) ?? []
+        if (text.length === Number(length)) return text.trim()
+        if (answer.startsWith('-')) break
+      }
+      throw new Error(`${command} was answered with ${answer}`)
+    } finally {
+      socket.destroy()
+    }
   }
 
   /** It keeps its connections and answers nothing. */
@@ -144,7 +163,7 @@ export class RedisClusterServers {
   /** Resolves when all slots are served by three masters, each with a replica that is in step. */
   async whole(): Promise<void> {
     await until('the Cluster is whole', async () => {
-      const states = await Promise.all(this.servers.map((server) => server.cli('CLUSTER', 'INFO')))
+      const states = await Promise.all(this.servers.map((server) => server.report('CLUSTER INFO')))
       if (!states.every((state) => /cluster_state:ok/.test(state) && /cluster_size:3\b/.test(state))) return false
       return (await this.masters()).length === 3 && areInStep(this.servers, 3)
     })
@@ -171,7 +190,7 @@ export class RedisClusterServers {
     await Promise.all(masters.map((server, n) => server.cli('CLUSTER', 'SET-CONFIG-EPOCH', `${n + 1}`)))
     for (const server of others) await server.cli('CLUSTER', 'MEET', '127.0.0.1', `${first.port}`, await busPort(first))
     await until('the servers of the Cluster know each other', async () => {
-      const infos = await Promise.all(this.servers.map((server) => server.cli('CLUSTER', 'INFO')))
+      const infos = await Promise.all(this.servers.map((server) => server.report('CLUSTER INFO')))
       return infos.every((info) => /cluster_known_nodes:6\b/.test(info) && /cluster_size:3\b/.test(info))
     })
     for (const [n, replica] of this.servers.slice(3).entries()) {
@@ -186,7 +205,7 @@ export class RedisClusterServers {
 
   /** As the first server that answers sees them. */
   async #nodes() {
-    const lines = (await this.#anyAnswer('CLUSTER', 'NODES')).split('\n')
+    const lines = (await Promise.any(this.servers.map((server) => server.report('CLUSTER NODES')))).split('\n')
     return lines.flatMap((line) => {
       const [, address = '', flags = '', , , , , , ...slots] = line.split(' ')
       const server = this.servers.find(({ port }) => address.includes(`:${port}@`))
@@ -199,15 +218,11 @@ export class RedisClusterServers {
       return [{ server, isMaster, slots: ranges.length > 0, ranges }]
     })
   }
-
-  async #anyAnswer(...command: string[]): Promise<string> {
-    return Promise.any(this.servers.map((server) => server.cli(...command)))
-  }
 }
 
 /** Whether so many of the servers are masters with a replica, and the others replicas that have their master's data. */
 async function areInStep(servers: readonly RedisServer[], masters: number): Promise<boolean> {
-  const infos = await Promise.all(servers.map((server) => server.cli('INFO', 'replication')))
+  const infos = await Promise.all(servers.map((server) => server.report('INFO replication')))
   const online = infos.filter((info) => info.includes('role:master') && info.includes('state=online'))
   const replicas = infos.filter((info) => info.includes('role:slave') && info.includes('master_link_status:up'))
   return online.length === masters && replicas.length === servers.length - masters
@@ -215,14 +230,14 @@ async function areInStep(servers: readonly RedisServer[], masters: number): Prom
 
 /** What a replica has not is lost with its master. */
 async function replicated(servers: readonly RedisServer[]): Promise<void> {
-  const infos = await Promise.all(servers.map((server) => server.cli('INFO', 'replication')))
+  const infos = await Promise.all(servers.map((server) => server.report('INFO replication')))
   const offsets = new Map<string, number>()
   for (const [n, info] of infos.entries()) {
     if (info.includes('role:master')) offsets.set(`${servers[n]?.port}`, numberIn(info, 'master_repl_offset'))
   }
   const replicas = servers.filter((_, n) => infos[n]?.includes('role:slave'))
   await until('the replicas have caught up', async () => {
-    const now = await Promise.all(replicas.map((replica) => replica.cli('INFO', 'replication')))
+    const now = await Promise.all(replicas.map((replica) => replica.report('INFO replication')))
     return now.every((info) => {
       const master = /master_port:(\d+)/.exec(info)?.[1] ?? ''
       return numberIn(info, 'slave_repl_offset') >= (offsets.get(master) ?? Number.POSITIVE_INFINITY)
@@ -235,7 +250,7 @@ function numberIn(info: string, name: string): number {
 }
 
 async function busPort(server: RedisServer): Promise<string> {
-  const nodes = await server.cli('CLUSTER', 'NODES')
+  const nodes = await server.report('CLUSTER NODES')
   return /@(\d+)/.exec(nodes)?.[1] ?? ''
 }
 
@@ -278,7 +293,7 @@ export class SentinelServers {
   /** Resolves when the other server is the master's replica and in step. */
   async whole(): Promise<void> {
     await until('the Sentinel set is whole', async () => {
-      const info = await (await this.master()).cli('INFO', 'replication')
+      const info = await (await this.master()).report('INFO replication')
       return info.includes('role:master') && areInStep(this.servers, 1)
     })
   }
