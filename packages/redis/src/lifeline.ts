@@ -14,20 +14,12 @@ const ATTEMPT_PAUSE_OF_SETS = { least: 250, most: 250 }
 const WAITING_PAUSE = 100
 /** How long commands wait while the server is known to be down, in ms, and how long before their deadline they give up. */
 const KNOWN_DOWN_PATIENCE = 100
-/** How long one `ping` waits, in ms. The next one goes on waiting for the same answer. */
+/** How long `ping` tries to connect a client that is not, in ms. */
 const PING_PATIENCE = 250
 /** A connection on which nothing comes for this long, while a new one is answered, is dead. In ms. */
 const DEAD_AFTER = 1000
-
-interface PendingPing {
-  answered: Promise<void>
-  /** How much has come on the connection: while that grows, it is only busy. */
-  bytesRead: number | undefined
-  /** When that was last seen to grow. */
-  since: number
-  /** Whether it is being found out that the connection is dead. */
-  doubted?: boolean
-}
+/** The pause between two looks at a connection that may be dead, in ms. */
+const WATCH_PAUSE = 250
 
 /**
  * Finds out that the server is back sooner than the client does.
@@ -44,7 +36,7 @@ export class Lifeline {
   readonly #patience: number
   readonly #hasQueue: boolean
   readonly #pause: typeof ATTEMPT_PAUSE
-  readonly #pings = new WeakMap<RedisConnection, PendingPing>()
+  readonly #pings = new WeakMap<RedisConnection, Promise<void>>()
   readonly #spares = new Set<Spare>()
   #restoring: Promise<void> | undefined
   #reaching: Promise<void> | undefined
@@ -65,7 +57,20 @@ export class Lifeline {
 
   /** Resolves when a server answers: in a Cluster, any of its masters. */
   async ping(): Promise<void> {
-    await within(PING_PATIENCE, this.#ping())
+    const client = this.#client
+    const end = performance.now() + PING_PATIENCE
+    while (client.status === 'reconnecting' || (isConnecting(client.status) && !this.#hasQueue)) {
+      await this.#revive(CONNECT_TIMEOUT).catch((error) => {
+        if (this.#isOver || performance.now() >= end) throw error
+      })
+    }
+    if (!isCluster(client)) return this.#answer(client)
+    refreshSlots(client) // after a failover nobody may have told the client
+    try {
+      await Promise.any(client.nodes('master').map((master) => this.#answer(master)))
+    } catch (error) {
+      throw (error as AggregateError).errors[0] ?? new Error('the client knows no master of the Cluster')
+    }
   }
 
   /** Whether a command must wait for `restored` instead of being given to the client. */
@@ -115,50 +120,33 @@ export class Lifeline {
     }
   }
 
-  async #ping(): Promise<void> {
-    const client = this.#client
-    const end = performance.now() + PING_PATIENCE
-    while (client.status === 'reconnecting') {
-      await this.#revive(CONNECT_TIMEOUT).catch((error) => {
-        if (this.#isOver || performance.now() >= end) throw error
-      })
-    }
-    if (!isCluster(client)) return this.#answer(client)
-    refreshSlots(client) // after a failover nobody may have told the client
-    try {
-      await Promise.any(client.nodes('master').map((master) => this.#answer(master)))
-    } catch (error) {
-      throw (error as AggregateError).errors[0] ?? new Error('the client knows no master of the Cluster')
-    }
-  }
-
   /** One PING at a time on each connection: on one that is stuck, they would only pile up. */
   #answer(connection: RedisConnection): Promise<void> {
-    const { bytesRead } = streamOf(connection)
-    let ping = this.#pings.get(connection)
-    if (ping === undefined) {
-      const answered = unlessClosed(connection, connection.ping()).finally(() => this.#pings.delete(connection))
-      ping = { answered, bytesRead, since: performance.now() }
-      this.#pings.set(connection, ping)
-    } else if (bytesRead !== ping.bytesRead) {
-      ping.bytesRead = bytesRead
-      ping.since = performance.now()
+    let answer = this.#pings.get(connection)
+    if (answer === undefined) {
+      answer = unlessClosed(connection, connection.ping()).finally(() => this.#pings.delete(connection))
+      this.#pings.set(connection, answer)
+      void this.#watch(connection, answer)
     }
-    if (!ping.doubted && performance.now() - ping.since > DEAD_AFTER) {
-      ping.doubted = true
-      void this.#cutIfDead(connection, ping)
-    }
-    return ping.answered
+    return answer
   }
 
-  async #cutIfDead(connection: RedisConnection, ping: PendingPing): Promise<void> {
-    const isAnswered = await this.#trySpare(connection).then(
-      () => true,
-      () => false,
-    )
-    ping.doubted = false
-    const isAsBefore = this.#pings.get(connection) === ping && streamOf(connection).bytesRead === ping.bytesRead
-    if (!isAnswered || !isAsBefore) return // ask again with a later ping
+  /** Cuts the connection if nothing comes on it, though a new one is answered. While something comes, it is only busy. */
+  async #watch(connection: RedisConnection, answer: Promise<void>): Promise<void> {
+    const isPending = () => this.#pings.get(connection) === answer && !this.#closed
+    let { bytesRead } = streamOf(connection)
+    let since = performance.now()
+    for (;;) {
+      await sleep(WATCH_PAUSE, undefined, { ref: false })
+      if (!isPending()) return
+      const isDoubtful = performance.now() - since > DEAD_AFTER
+      const isNewAnswered = isDoubtful && (await this.#isSpareAnswered(connection))
+      if (!isPending()) return
+      if (streamOf(connection).bytesRead !== bytesRead) {
+        bytesRead = streamOf(connection).bytesRead
+        since = performance.now()
+      } else if (isNewAnswered) break
+    }
     // The client of a Cluster makes a new connection to the server when it next needs one.
     connection.disconnect(!isCluster(this.#client))
     // It would wait 2 s for the other end to agree.
@@ -212,6 +200,13 @@ export class Lifeline {
   #checkNotOver(): void {
     if (this.#closed) throw new Error('the store is closed')
     if (this.#isOver) throw new Error('Connection is closed.') // as ioredis says
+  }
+
+  #isSpareAnswered(connection: RedisConnection): Promise<boolean> {
+    return this.#trySpare(connection).then(
+      () => true,
+      () => false,
+    )
   }
 
   /** Resolves when a new connection with the client's own settings gets an answer. It is closed again. */

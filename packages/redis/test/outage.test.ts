@@ -246,6 +246,17 @@ describe('what a long outage does to the client', () => {
     expect((await answer).body).toEqual({ user: 'ada' })
   })
 
+  test('so does a ping', async () => {
+    const server = await startServer()
+    const store = new RedisStore({ client: ioredis.redis(server, { enableOfflineQueue: false }) })
+    await store.ping() // it has not connected yet
+    server.pause()
+    const answer = store.ping()
+    await sleep(600)
+    server.resume()
+    await answer
+  })
+
   test('what failed is not done later, behind everybody’s back', async () => {
     const server = await startServer()
     const client = ioredis.redis(server, { retryStrategy: () => 60_000 })
