@@ -12,6 +12,10 @@ const MIGRATION_TIMEOUT = 60_000
 const NOT_THERE = ['42P01', '42703', '3F000']
 /** … of a table that is there already. */
 const DUPLICATE_TABLE = '42P07'
+/** … of a role that may not. */
+const NOT_ALLOWED = '42501'
+/** For one migration at a time in a database: two that make their schema would trip over each other, too. */
+const LOCK = createHash('sha256').update('session-stores migrations').digest().readBigInt64BE().toString()
 
 /** Sees to it that the table is there before the first statement. A failure is forgotten: the next use looks again. */
 export class Schema {
@@ -54,7 +58,7 @@ export class Schema {
   }
 
   async migrate(): Promise<void> {
-    if ((await this.#version()) !== SCHEMA_VERSION) {
+    if ((await this.#version(MIGRATION_TIMEOUT)) !== SCHEMA_VERSION) {
       await this.#connections.transaction((run) => this.#migrateIn(run), MIGRATION_TIMEOUT)
     }
     this.#ready = true
@@ -62,15 +66,20 @@ export class Schema {
 
   async #look(): Promise<void> {
     const version = await this.#version()
-    if (version < SCHEMA_VERSION && this.#migrateOnFirstUse) return this.migrate()
+    if (version < SCHEMA_VERSION && this.#migrateOnFirstUse) {
+      return this.migrate().catch((error) => {
+        if (sqlState(error) !== NOT_ALLOWED) throw error
+        throw Object.assign(this.#mismatch(version, '; this one may not'), { cause: error })
+      })
+    }
     if (version !== SCHEMA_VERSION) throw this.#mismatch(version)
     this.#ready = true
   }
 
   /** 0 when there is no table. */
-  async #version(): Promise<number> {
+  async #version(timeout?: number): Promise<number> {
     try {
-      const { rows } = await this.#connections.run(this.#versionStatement)
+      const { rows } = await this.#connections.run(this.#versionStatement, [], timeout)
       return Number(rows[0]?.[0])
     } catch (error) {
       if (NOT_THERE.includes(sqlState(error) ?? '')) return 0
@@ -81,15 +90,27 @@ export class Schema {
   async #migrateIn(run: Run): Promise<void> {
     const { migrations, schema } = this.#names
     // Of many processes that start at once one does the work, and the others then find it done. Ends with the transaction.
-    const lock = createHash('sha256').update(`session-stores migrations ${migrations}`).digest().readBigInt64BE()
-    await run('select pg_advisory_xact_lock($1)', [lock.toString()])
+    await run('select pg_advisory_xact_lock($1)', [LOCK])
     // Not "if not exists": that wants the right to create a schema even when there is one.
     if (schema !== undefined && (await isNull(run, 'to_regnamespace($1)', schema))) await run(`create schema ${schema}`)
-    const version = (await isNull(run, 'to_regclass($1)', migrations))
-      ? 0
-      : Number((await run(this.#versionStatement.text)).rows[0]?.[0])
+    const version = (await isNull(run, 'to_regclass($1)', migrations)) ? 0 : await this.#notedVersion(run)
     if (version > SCHEMA_VERSION) throw this.#mismatch(version)
     for (const { sql } of this.#migrations.slice(version)) await run(sql).catch((error) => this.#refused(error))
+  }
+
+  async #notedVersion(run: Run): Promise<number> {
+    const { plain, table } = this.#names
+    // Nothing is dropped here: by its name it may be somebody else's.
+    if (await isNull(run, 'to_regclass($1)', table)) {
+      throw new SessionSchemaMismatch(
+        `there is a table ${plain}_migrations and no table ${plain}: drop it too, and run store.migrate()`,
+      )
+    }
+    const version = Number((await run(this.#versionStatement.text)).rows[0]?.[0])
+    if (version > 0) return version
+    throw new SessionSchemaMismatch(
+      `the table ${plain}_migrations is empty: drop it and the table ${plain}, and run store.migrate()`,
+    )
   }
 
   #refused(error: unknown): never {
@@ -100,7 +121,7 @@ export class Schema {
     )
   }
 
-  #mismatch(version: number): Error {
+  #mismatch(version: number, otherwise = ', or set migrateOnFirstUse'): Error {
     const { plain } = this.#names
     if (version > SCHEMA_VERSION) {
       return new SessionSchemaMismatch(
@@ -109,7 +130,7 @@ export class Schema {
     }
     const state = version === 0 ? 'is not there' : `has schema version ${version}, and ${SCHEMA_VERSION} is needed`
     return new SessionSchemaMismatch(
-      `the table ${plain} of the postgres session store ${state}: run store.migrate() with a role that may create it, or set migrateOnFirstUse`,
+      `the table ${plain} of the postgres session store ${state}: run store.migrate() with a role that may create it${otherwise}`,
     )
   }
 }

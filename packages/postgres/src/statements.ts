@@ -86,8 +86,9 @@ export function statementsFor({ table, migrations }: Names) {
       )) returning encode(id, 'hex')`,
     },
 
+    // An error, too, when the other table is not there.
     schemaVersion: {
-      text: `select coalesce(max(version), 0)::text from ${migrations}`,
+      text: `select coalesce(max(version), 0)::text, (select 1 from ${table} limit 0) from ${migrations}`,
     },
   } satisfies Record<string, Statement>
 }

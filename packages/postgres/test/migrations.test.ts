@@ -70,6 +70,59 @@ describe.skipIf(noPostgres)('the schema', () => {
     await makeStore({ table }).migrate()
   })
 
+  test('stores that start at once make their tables in one schema, which is not there yet', async () => {
+    const tables = ['logins', 'carts', 'games', 'visits']
+    await Promise.all(tables.map((table) => makeStore({ schema: 'shared', table }).migrate()))
+    for (const table of tables) await makeStore({ schema: 'shared', table }).set('id', {})
+  })
+
+  test('a table that was dropped by itself: a message that says what else to drop', async () => {
+    const table = freshTable()
+    await makeStore({ table }).migrate()
+    await pool().query(`drop table ${table}`)
+    const store = makeStore({ table })
+    await expect(store.get('id')).rejects.toMatchObject({ code: 'SESSION_SCHEMA_MISMATCH' })
+    const message = `there is a table ${table}_migrations and no table ${table}: drop it too, and run store.migrate()`
+    await expect(store.migrate()).rejects.toMatchObject({ code: 'SESSION_SCHEMA_MISMATCH', message })
+    const eager = makeStore({ table, migrateOnFirstUse: true })
+    await expect(eager.get('id')).rejects.toMatchObject({ code: 'SESSION_SCHEMA_MISMATCH', message })
+    await pool().query(`drop table ${table}_migrations`)
+    expect(await eager.get('id')).toBeNull()
+    expect(await store.get('id')).toBeNull()
+  })
+
+  test('all tables emptied, as some test suites do: a message that says what to drop', async () => {
+    const table = freshTable()
+    await makeStore({ table }).migrate()
+    await pool().query(`truncate ${table}, ${table}_migrations`)
+    const message = `the table ${table}_migrations is empty: drop it and the table ${table}, and run store.migrate()`
+    await expect(makeStore({ table }).migrate()).rejects.toMatchObject({ code: 'SESSION_SCHEMA_MISMATCH', message })
+    const eager = makeStore({ table, migrateOnFirstUse: true })
+    await expect(eager.get('id')).rejects.toMatchObject({ code: 'SESSION_SCHEMA_MISMATCH', message })
+    await pool().query(`drop table ${table}, ${table}_migrations`)
+    expect(await eager.get('id')).toBeNull()
+  })
+
+  test('migrateOnFirstUse with a role that may not: a message that says what to run', async () => {
+    const table = freshTable()
+    await pool().query('create role visitor login')
+    const store = makeStore({
+      pool: testPool(server().url('postgres', 'visitor')),
+      table,
+      migrateOnFirstUse: true,
+    })
+    for (let n = 0; n < 2; n += 1) {
+      await expect(store.get('id')).rejects.toMatchObject({
+        code: 'SESSION_SCHEMA_MISMATCH',
+        message: `the table ${table} of the postgres session store is not there: run store.migrate() with a role that may create it; this one may not`,
+        cause: { code: '42501' },
+      })
+    }
+    await makeStore({ table }).migrate()
+    await pool().query(`grant all on ${table}, ${table}_migrations to visitor`)
+    expect(await store.get('id')).toBeNull()
+  })
+
   test('migrateOnFirstUse makes the table, for many first requests at once, and tries again after a failure', async () => {
     const table = freshTable()
     await pool().query(`create table ${table} (of_another_application text)`)
@@ -185,6 +238,18 @@ describe.skipIf(noPostgres)('the schema', () => {
     expect(rows).toEqual([{ migrations: null }])
     await store.migrate()
     await store.set('id', {})
+  })
+
+  test('migrate() waits longer than a request for a server that is slow', async () => {
+    const table = freshTable()
+    await makeStore({ table }).migrate()
+    const letGo = await hold(pool(), `lock table ${table}_migrations in access exclusive mode`)
+    const begun = performance.now()
+    const migrating = makeStore({ table, timeout: 50 }).migrate()
+    migrating.catch(() => {}) // looked at below
+    await expect.poll(() => performance.now() - begun).toBeGreaterThan(200)
+    await letGo()
+    await migrating
   })
 
   async function waitsForLock(): Promise<void> {
