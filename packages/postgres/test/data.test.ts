@@ -54,6 +54,33 @@ describe.skipIf(noPostgres)('what is in the table', () => {
     expect(await backend.read(key)).toEqual({ record: { ...record, data: `${data}.` }, version: next })
   })
 
+  test('a session with what SQL cannot hold as text does not keep SQL from looking into the others', async () => {
+    const table = freshTable()
+    const store = await makeStore({ pool: pool(), table })
+    const odd = ['\0', '\ud800', '\udfff', 'a \udc00\ud800 b', '\\\0', '\\\\\ud800']
+    for (const text of odd) {
+      await store.set(text, { user: 'odd', text })
+      expect(await store.get(text)).toMatchObject({ user: 'odd', text })
+    }
+    const plain = ['\\u0000', '\\ud800', '🙂', '\u0001', '\\\\u0000']
+    for (const text of plain) await store.set(text, { user: 'plain', text })
+    const { rows } = await pool().query(
+      `select data->>'text' as text from ${table} where data->>'user' = 'plain' and data::jsonb is not null`,
+    )
+    expect(rows.map(({ text }) => text).sort()).toEqual(plain.sort())
+    // As a custom serializer may write it.
+    const { backend } = await makeStore({ pool: pool(), table: freshTable() })
+    for (const data of [
+      '{"a":"\\uD83D\\ude42"}',
+      '{"a":"\\uD800"}',
+      '{"\\u0000":1}',
+      '{"a":"\\ud800\\ud83d\\uDE42"}',
+    ]) {
+      await backend.write(key, { ...record, data })
+      expect((await backend.read(key))?.record.data).toBe(data)
+    }
+  })
+
   test('a serializer of the application can make text that is no JSON', async () => {
     const base64 = {
       stringify: (session: object) => Buffer.from(JSON.stringify(session)).toString('base64'),
