@@ -118,7 +118,8 @@ export class PostgresBackend implements Backend {
   }
 
   async #run(statement: Statement, values: unknown[], timeout?: number): Promise<PostgresResult> {
-    await this.#schema.ready()
+    const looking = this.#schema.ready()
+    if (looking) await looking
     try {
       return await this.#connections.run(statement, values, timeout)
     } catch (error) {

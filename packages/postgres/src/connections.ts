@@ -73,10 +73,12 @@ export class Connections {
     for (let attempt = 1; ; attempt += 1) {
       let lent = false
       try {
-        return await this.#lend(deadline, statement.cancel ?? true, async (client) => {
+        return await this.#lend(deadline, statement.cancel ?? true, (client) => {
           lent = true
-          const prepare = this.#prepare ?? this.#straight.get(client) ?? (await this.#isStraight(client))
-          return client.query(queryOf(statement.text, values, prepare ? statement.name : undefined))
+          const prepare = this.#prepare ?? this.#straight.get(client)
+          const send = (prepare: boolean) =>
+            client.query(queryOf(statement.text, values, prepare ? statement.name : undefined))
+          return prepare === undefined ? this.#isStraight(client).then(send) : send(prepare)
         })
       } catch (error) {
         const state = sqlState(error) ?? ''
@@ -128,33 +130,37 @@ export class Connections {
     }
   }
 
-  async #checkOut(deadline: number): Promise<Loan> {
+  #checkOut(deadline: number): Promise<Loan> {
     if (!this.#used) this.#beforeFirstUse()
-    for (;;) {
-      const waiting = this.#borrow()
-      const loan = await byDeadline(deadline, waiting).catch((error) => {
-        if (error instanceof TimedOut) void waiting.then((late) => late.giveBack(), ignore)
-        throw error
-      })
-      const status = loan.client.getTransactionStatus?.()
-      if (status === undefined || status === null || status === 'I') return loan
-      loan.giveBack('spoilt') // left in a transaction by its last user: what we wrote would never be committed
-    }
-  }
-
-  #borrow(): Promise<Loan> {
     return new Promise((resolve, reject) => {
-      this.#pool.connect((error, client) => {
-        if (!client) return reject(error)
-        // Unheard, a lost connection would end the process; the query under way is told as well. In this callback, and
-        // not a promise later: the server's goodbye may be in the packet that is being read.
-        client.on('error', ignore)
-        const giveBack = (spoilt?: 'spoilt') => {
-          client.release(spoilt !== undefined)
-          client.removeListener('error', ignore)
-        }
-        resolve({ client, giveBack })
+      let late = false
+      const stop = atDeadline(deadline, (error) => {
+        late = true
+        reject(error)
       })
+      const ask = () =>
+        this.#pool.connect((error, client) => {
+          if (!client) {
+            stop()
+            return reject(error)
+          }
+          // Unheard, a lost connection would end the process; the query under way is told as well. In this callback, and
+          // not a promise later: the server's goodbye may be in the packet that is being read.
+          client.on('error', ignore)
+          const giveBack = (spoilt?: 'spoilt') => {
+            client.release(spoilt !== undefined)
+            client.removeListener('error', ignore)
+          }
+          // Not at once: within that call the pool would lend it to the next who is late, and so on, ever deeper.
+          if (late) return queueMicrotask(giveBack)
+          if (isInTransaction(client)) {
+            giveBack('spoilt') // by its last user's neglect: what we wrote would never be committed
+            return ask()
+          }
+          stop()
+          resolve({ client, giveBack })
+        })
+      ask()
     })
   }
 
@@ -195,11 +201,31 @@ function ignore(): void {}
 
 function byDeadline<T>(deadline: number, promise: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const expire = () => reject(new TimedOut('no answer in time'))
-    // After a stall of the event loop the timer comes first, though the answer may be in the socket: let it in.
-    const timer = setTimeout(() => setImmediate(expire), Math.max(deadline - performance.now(), 0))
-    promise.then(resolve, reject).finally(() => clearTimeout(timer))
+    const stop = atDeadline(deadline, reject)
+    promise.then(
+      (value) => {
+        stop()
+        resolve(value)
+      },
+      (error) => {
+        stop()
+        reject(error)
+      },
+    )
   })
+}
+
+/** Answers how to stop waiting for it. */
+function atDeadline(deadline: number, expired: (error: TimedOut) => void): () => void {
+  const expire = () => expired(new TimedOut('no answer in time'))
+  // After a stall of the event loop the timer comes first, though the answer may be in the socket: let it in.
+  const timer = setTimeout(() => setImmediate(expire), Math.max(deadline - performance.now(), 0))
+  return () => clearTimeout(timer)
+}
+
+function isInTransaction(client: PostgresClient): boolean {
+  const status = client.getTransactionStatus?.()
+  return status !== undefined && status !== null && status !== 'I'
 }
 
 /** Whether the connection is of no more use. An error that is not the server's is one of the connection. */
