@@ -170,15 +170,18 @@ export class Lifeline {
     await this.#connecting
   }
 
-  /** Resolves when the server answers on a new connection. */
+  /** Resolves when the server answers on a new connection, or when the client has connected by itself. */
   async #reach(): Promise<void> {
     const { least, most } = this.#pause
     const pause = Math.min(least + (this.#lastFailure - this.#firstFailure) / 1000, most)
     const rest = this.#lastFailure + pause - performance.now()
-    if (rest > 0) await sleep(rest, undefined, { ref: false })
-    try {
+    const attempt = async () => {
+      if (rest > 0) await sleep(rest, undefined, { ref: false })
       await somethingListens(this.#client)
       await this.#trySpare(this.#client)
+    }
+    try {
+      await unlessReady(this.#client, attempt())
       this.#lastFailure = Number.NEGATIVE_INFINITY
     } catch (error) {
       if (!this.#isKnownDown) this.#firstFailure = performance.now()
@@ -262,7 +265,10 @@ interface Spare {
 
 /** A client of the same kind and settings that tries once. */
 function spareOf(client: RedisClient | RedisConnection): Spare {
-  const once = { lazyConnect: true, retryStrategy: null, sentinelRetryStrategy: null, reconnectOnError: null }
+  const once = {
+    ...{ lazyConnect: true, retryStrategy: null, sentinelRetryStrategy: null, reconnectOnError: null },
+    maxLoadingRetryTime: 50, // of a server that is loading its data
+  }
   const spare = isCluster(client as RedisClient)
     ? (client as unknown as Duplicable<[never[], object]>).duplicate([], {
         lazyConnect: true,
@@ -301,15 +307,22 @@ function unlessClosed(connection: Emitter, answer: Promise<unknown>): Promise<vo
   })
 }
 
+/** Resolves also when the client is ready before. */
+async function unlessReady(client: Emitter, attempt: Promise<void>): Promise<void> {
+  const { ready, stop } = readinessOf(client)
+  await Promise.race([attempt, ready]).finally(stop)
+}
+
 async function becomesReady(client: Emitter): Promise<void> {
+  const { ready, stop } = readinessOf(client)
+  await unlessClosed(client, ready).finally(stop)
+}
+
+function readinessOf(client: Emitter): { ready: Promise<void>; stop: () => void } {
   let isReady = () => {}
   const ready = new Promise<void>((resolve) => {
     isReady = resolve
   })
   client.once('ready', isReady)
-  try {
-    await unlessClosed(client, ready)
-  } finally {
-    client.off('ready', isReady)
-  }
+  return { ready, stop: () => client.off('ready', isReady) }
 }

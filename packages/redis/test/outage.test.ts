@@ -18,6 +18,9 @@ async function startServer(...options: string[]): Promise<RedisServer> {
   return server
 }
 
+/** ioredis would ask a server that happens to be loading again after a second. */
+const maxLoadingRetryTime = 20
+
 /** A server that has all it acknowledged when it is started again. */
 const startDurable = () => startServer('--appendonly', 'yes', '--appendfsync', 'always')
 
@@ -96,7 +99,7 @@ describe.each(drivers)('$name', ({ redis }) => {
 
   test('a server that is killed, and comes back with its data', async () => {
     const server = await startDurable()
-    const browser = await logIn(redis(server))
+    const browser = await logIn(redis(server, { maxLoadingRetryTime }))
     await server.kill()
     await expectOutage(browser)
     await server.start()
@@ -117,7 +120,7 @@ describe.each(drivers)('$name', ({ redis }) => {
 
   test('a server that is killed while it is paused', async () => {
     const server = await startDurable()
-    const browser = await logIn(redis(server))
+    const browser = await logIn(redis(server, { maxLoadingRetryTime }))
     server.pause()
     await expectOutage(browser)
     await server.kill()
@@ -198,6 +201,7 @@ describe('what a long outage does to the client', () => {
     const server = await startDurable()
     const attempts: number[] = []
     const client = ioredis.redis(server, {
+      maxLoadingRetryTime,
       retryStrategy(times: number) {
         attempts.push(times)
         return 60_000
@@ -214,7 +218,7 @@ describe('what a long outage does to the client', () => {
 
   test('the first request after a quiet outage works', async () => {
     const server = await startDurable()
-    const client = ioredis.redis(server, { retryStrategy: () => 60_000 })
+    const client = ioredis.redis(server, { retryStrategy: () => 60_000, maxLoadingRetryTime })
     const browser = await logIn(client)
     await server.kill()
     await expect.poll(() => client.status).toBe('reconnecting')
@@ -224,7 +228,7 @@ describe('what a long outage does to the client', () => {
 
   test.each(drivers)('also without an offline queue, and for all requests of that moment: $name', async ({ redis }) => {
     const server = await startDurable()
-    const client = redis(server, { enableOfflineQueue: false, lazyConnect: true })
+    const client = redis(server, { enableOfflineQueue: false, lazyConnect: true, maxLoadingRetryTime })
     const browser = await logIn(client) // it has not connected yet
     await server.kill()
     await expectOutage(browser)
@@ -238,7 +242,7 @@ describe('what a long outage does to the client', () => {
 
   test('a request that meets a short one waits for its end', async () => {
     const server = await startDurable()
-    const browser = await logIn(ioredis.redis(server, { retryStrategy: () => 60_000 }))
+    const browser = await logIn(ioredis.redis(server, { retryStrategy: () => 60_000, maxLoadingRetryTime }))
     await server.kill()
     const answer = timed(browser, 'GET', '/me')
     await sleep(500)
@@ -255,6 +259,26 @@ describe('what a long outage does to the client', () => {
     await sleep(600)
     server.resume()
     await answer
+  })
+
+  test('a client that is back by itself is not kept waiting by the attempt to help it', async () => {
+    const server = await startServer()
+    const line = await Line.to(server)
+    onTestFinished(() => line[Symbol.asyncDispose]())
+    const client = ioredis.redis(line, { retryStrategy: () => 300 })
+    const store = new RedisStore({ client })
+    await store.set('id', {})
+    line.swallowAll()
+    client.stream.destroy()
+    await expect.poll(() => client.status).toBe('reconnecting')
+    const stalls = new Stalls()
+    const begun = performance.now()
+    const answer = store.get('id') // its spare connection is swallowed
+    await sleep(100)
+    line.mend()
+    expect(await answer).not.toBeNull()
+    stalls.stop()
+    expect(performance.now() - begun - stalls.total).toBeLessThan(900)
   })
 
   test('what failed is not done later, behind everybody’s back', async () => {
