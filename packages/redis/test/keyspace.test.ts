@@ -22,7 +22,9 @@ const places: Array<{ where: string; connect(options?: object): RedisClient }> =
 
 async function fill(store: RedisStore, count: number): Promise<string[]> {
   const ids = Array.from({ length: count }, (_, n) => `id${n}`)
-  await Promise.all(ids.map((id) => store.set(id, { id })))
+  for (let from = 0; from < count; from += 300) {
+    await Promise.all(ids.slice(from, from + 300).map((id) => store.set(id, { id })))
+  }
   return ids
 }
 
