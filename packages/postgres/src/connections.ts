@@ -97,7 +97,7 @@ export class Connections {
     try {
       await this.#lend(deadline, true, async (client) => {
         const run: Run = (text, values) => client.query(queryOf(text, values))
-        await run('begin')
+        await run('begin isolation level read committed') // stricter ones would not see what was done while we waited
         try {
           await work(run)
           await run('commit')

@@ -92,8 +92,8 @@ export class Schema {
     // Of many processes that start at once one does the work, and the others then find it done. Ends with the transaction.
     await run('select pg_advisory_xact_lock($1)', [LOCK])
     // Not "if not exists": that wants the right to create a schema even when there is one.
-    if (schema !== undefined && (await isNull(run, 'to_regnamespace($1)', schema))) await run(`create schema ${schema}`)
-    const version = (await isNull(run, 'to_regclass($1)', migrations)) ? 0 : await this.#notedVersion(run)
+    if (schema !== undefined && !(await isThere(run, 'namespace', schema))) await run(`create schema ${schema}`)
+    const version = (await isThere(run, 'class', migrations)) ? await this.#notedVersion(run) : 0
     if (version > SCHEMA_VERSION) throw this.#mismatch(version)
     for (const { sql } of this.#migrations.slice(version)) await run(sql).catch((error) => this.#refused(error))
   }
@@ -101,7 +101,7 @@ export class Schema {
   async #notedVersion(run: Run): Promise<number> {
     const { plain, table } = this.#names
     // Nothing is dropped here: by its name it may be somebody else's.
-    if (await isNull(run, 'to_regclass($1)', table)) {
+    if (!(await isThere(run, 'class', table))) {
       throw new SessionSchemaMismatch(
         `there is a table ${plain}_migrations and no table ${plain}: drop it too, and run store.migrate()`,
       )
@@ -135,7 +135,11 @@ export class Schema {
   }
 }
 
-async function isNull(run: Run, expression: string, name: string): Promise<boolean> {
-  const { rows } = await run(`select ${expression}::text`, [name])
-  return rows[0]?.[0] === null
+/**
+ * Asks the catalog itself, which makes the server take in what others did while we waited for the lock: the look-up alone
+ * would answer from what this connection remembers.
+ */
+async function isThere(run: Run, what: 'class' | 'namespace', name: string): Promise<boolean> {
+  const { rows } = await run(`select exists (select from pg_${what} where oid = to_reg${what}($1))::text`, [name])
+  return rows[0]?.[0] === 'true'
 }

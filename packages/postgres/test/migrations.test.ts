@@ -1,6 +1,6 @@
-import { execFile } from 'node:child_process'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import pg from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { migrations, PostgresStore, SessionSchemaMismatch } from '../src/index.ts'
@@ -57,7 +57,11 @@ describe.skipIf(noPostgres)('the schema', () => {
   test('ten processes that start at once make one table', async () => {
     const worker = fileURLToPath(new URL('migrate-worker.ts', import.meta.url))
     const ids = Array.from({ length: 10 }, (_, n) => `id${n}`)
-    await Promise.all(ids.map((id) => promisify(execFile)(process.execPath, [worker, server().url(), id])))
+    const workers = ids.map((id) => fork(worker, [server().url(), id]))
+    await Promise.all(workers.map((worker) => once(worker, 'message')))
+    const ends = workers.map((worker) => once(worker, 'exit'))
+    for (const worker of workers) worker.send('go')
+    for (const [code] of await Promise.all(ends)) expect(code).toBe(0)
     const store = makeStore({ schema: 'of many', table: 'starts' })
     for (const id of ids) expect(await store.get(id)).toMatchObject({ user: id })
     const { rows } = await pool().query('select version from "of many".starts_migrations')
@@ -70,11 +74,24 @@ describe.skipIf(noPostgres)('the schema', () => {
     await makeStore({ table }).migrate()
   })
 
-  test('stores that start at once make their tables in one schema, which is not there yet', async () => {
-    const tables = ['logins', 'carts', 'games', 'visits']
-    await Promise.all(tables.map((table) => makeStore({ schema: 'shared', table }).migrate()))
-    for (const table of tables) await makeStore({ schema: 'shared', table }).set('id', {})
-  })
+  test.each(['read committed', 'repeatable read', 'serializable'])(
+    'stores that start at once make a schema and their tables, one or several, where the isolation is %s',
+    async (level) => {
+      const set = `-c default_transaction_isolation=${level.replace(' ', '\\ ')}`
+      const strict = testPool(server().url(), { options: set })
+      // Connections that are there already: only so do all of them find the schema missing before one makes it.
+      await Promise.all(Array.from({ length: 10 }, () => strict.query('select pg_sleep(0.1)')))
+      for (let round = 0; round < 5; round += 1) {
+        for (const tables of [Array(8).fill('logins'), ['logins', 'carts', 'games', 'visits']]) {
+          const schema = `${level} ${round} ${tables.length}`
+          await Promise.all(tables.map((table) => makeStore({ pool: strict, schema, table }).migrate()))
+          for (const table of tables) await makeStore({ pool: strict, schema, table }).set('id', {})
+        }
+        const table = freshTable()
+        await Promise.all(Array.from({ length: 8 }, () => makeStore({ pool: strict, table }).migrate()))
+      }
+    },
+  )
 
   test('a table that was dropped by itself: a message that says what else to drop', async () => {
     const table = freshTable()
