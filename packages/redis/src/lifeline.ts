@@ -1,11 +1,10 @@
-import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Internals, isCluster, optionsOf, type RedisClient, type RedisConnection } from './client.ts'
 import { refreshSlots } from './keyspace.ts'
+import { becomesReady, unlessClosed, unlessReady } from './readiness.ts'
+import { CONNECT_TIMEOUT, type Spare, somethingListens, spareOf } from './spare.ts'
 import { within } from './within.ts'
 
-/** How long a new connection may take to answer, in ms. */
-const CONNECT_TIMEOUT = 1000
 /** The pause after an attempt that failed, in ms: at first, and in a long outage. */
 const ATTEMPT_PAUSE = { least: 10, most: 50 }
 /** The same where several servers are asked each time, which may be busy arranging a failover. */
@@ -243,86 +242,4 @@ function stopWaiting(client: Internals): void {
 
 function streamOf(connection: RedisConnection): NonNullable<Internals['stream']> {
   return (connection as Internals).stream ?? {}
-}
-
-/** A cheap look before a client is made for nothing. Where it cannot be told, it resolves. */
-function somethingListens(client: RedisClient): Promise<void> {
-  const { host, port, path, sentinels, Connector } = optionsOf(client)
-  if (isCluster(client) || sentinels || Connector || !(path || port)) return Promise.resolve()
-  const socket = path ? connect({ path }) : connect({ host: host ?? 'localhost', port: port as number })
-  const looked = new Promise<void>((resolve, reject) => {
-    socket.once('connect', resolve)
-    socket.once('error', reject)
-  })
-  return within(CONNECT_TIMEOUT, looked).finally(() => socket.destroy())
-}
-
-interface Spare {
-  connect(): Promise<unknown>
-  disconnect(): void
-  on(event: 'error', listener: (error: Error) => void): unknown
-}
-
-/** A client of the same kind and settings that tries once. */
-function spareOf(client: RedisClient | RedisConnection): Spare {
-  const once = {
-    ...{ lazyConnect: true, retryStrategy: null, sentinelRetryStrategy: null, reconnectOnError: null },
-    maxLoadingRetryTime: 50, // of a server that is loading its data
-  }
-  const spare = isCluster(client as RedisClient)
-    ? (client as unknown as Duplicable<[never[], object]>).duplicate([], {
-        lazyConnect: true,
-        clusterRetryStrategy: null,
-      })
-    : (client as unknown as Duplicable<[object]>).duplicate({ ...once, connectTimeout: CONNECT_TIMEOUT })
-  let reason: Error | undefined
-  spare.on('error', (error) => {
-    reason = error // connect() itself only says that the connection is closed
-  })
-  return {
-    connect: () =>
-      spare.connect().catch((error: Error) => {
-        throw reason ?? error
-      }),
-    disconnect: () => spare.disconnect(),
-    on: (event, listener) => spare.on(event, listener),
-  }
-}
-
-interface Duplicable<Args extends unknown[]> {
-  duplicate(...args: Args): Spare
-}
-
-interface Emitter {
-  once(event: 'ready' | 'close', listener: () => void): unknown
-  off(event: 'ready' | 'close', listener: () => void): unknown
-}
-
-/** Rejects also when the connection is lost: the client would keep the command for the next one. */
-function unlessClosed(connection: Emitter, answer: Promise<unknown>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const lost = () => reject(new Error('the connection was lost'))
-    connection.once('close', lost)
-    answer.then(() => resolve(), reject).finally(() => connection.off('close', lost))
-  })
-}
-
-/** Resolves also when the client is ready before. */
-async function unlessReady(client: Emitter, attempt: Promise<void>): Promise<void> {
-  const { ready, stop } = readinessOf(client)
-  await Promise.race([attempt, ready]).finally(stop)
-}
-
-async function becomesReady(client: Emitter): Promise<void> {
-  const { ready, stop } = readinessOf(client)
-  await unlessClosed(client, ready).finally(stop)
-}
-
-function readinessOf(client: Emitter): { ready: Promise<void>; stop: () => void } {
-  let isReady = () => {}
-  const ready = new Promise<void>((resolve) => {
-    isReady = resolve
-  })
-  client.once('ready', isReady)
-  return { ready, stop: () => client.off('ready', isReady) }
 }
