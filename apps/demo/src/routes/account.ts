@@ -21,7 +21,7 @@ export async function accountRoutes(app: FastifyInstance, { users, attempts, htt
     const password = field(request, 'password')
     const refuse = (status: number, problem: string) => show(request, reply.code(status), 'signup', { name, problem })
 
-    if (!/^[\p{L}\p{N}._-]{2,32}$/u.test(name)) {
+    if (!/^[\p{L}\p{M}\p{N}._-]{2,32}$/u.test(name)) {
       return refuse(400, 'A name has 2 to 32 letters, digits, dots, dashes or underscores.')
     }
     // Long is what counts (NIST SP 800-63B); an upper limit keeps the hashing cheap.
