@@ -1,6 +1,9 @@
+import type { Call, Work } from './call.ts'
+
 /**
  * What a store package implements: a handful of verbs over records. `SessionStore` decides everything else (expiry,
- * merging, ids, deadlines), so a backend validates nothing and defaults nothing: it receives exactly the types below.
+ * merging, ids, deadlines, retries, outages), so a backend validates nothing and defaults nothing: it receives exactly
+ * the types below.
  *
  * - **Required**: every backend has it; without it no store can be built.
  * - **Recommended**: a store works without it, but its users will miss it.
@@ -10,49 +13,68 @@
  * Rules that hold for every member:
  *
  * - Answer with a value or with a promise of it. An outage is a thrown or rejected error, never an answer: "not
- *   found" from a server that could not be asked logs everybody out. The caller gets the error as the `cause` of a 503,
- *   so it must not contain record data (drivers like to attach the command that failed: remove it).
+ *   found" from a server that could not be asked logs everybody out. Throw a `TryAgain` where the same call may succeed
+ *   a moment later. The caller gets the error as the `cause` of a 503; core removes the key and the record from it.
+ * - Core waits until `call.deadline` and no longer. A backend has no timers: it passes `call.signal` on, or cancels and
+ *   releases when that is aborted.
+ * - Each verb can be sent again, by core or by the driver, whether or not the first attempt took effect; each says what
+ *   a replay answers.
  * - Whether a record has expired is the caller's business. A backend may let its server collect records whose
  *   `expiresAt` has passed, at any time after it but never before, and may answer with such a record until then.
- * - Each verb acts on one record atomically. Drivers may send a command twice; each verb says what a replay answers.
+ * - Each verb acts on one record atomically. Verbs over the whole store work in batches, each bounded so that it holds
+ *   neither the event loop nor a lock for more than a few ms: see `Batch`.
  */
 export interface Backend {
   /** **Required.** The name of the kind of store, for errors and diagnostics: `'redis'`, `'sqlite'`, … */
   readonly name: string
 
-  /** **Required.** The record under `key` with its version; `undefined` when there is none. Changes nothing. */
-  read(key: string): Awaitable<StoredRecord | undefined>
-
   /**
-   * **Required.** Inserts the record, or overwrites what is there, and answers its new version. A replay does the same
-   * again and may answer another version.
+   * **Required.** The record under `key` with its version; `undefined` when there is none; `'unreadable'` when something
+   * is stored there that this release does not understand. Changes nothing.
    */
-  write(key: string, record: SessionRecord): Awaitable<Version>
+  read(key: string, call: Call): Awaitable<StoredRecord | 'unreadable' | undefined>
+
+  /** **Required.** Inserts the record under this version, or overwrites what is there. A replay does the same again. */
+  write(key: string, record: SessionRecord, version: Version, call: Call): Awaitable<void>
 
   /**
-   * **Required.** Overwrites the record if its stored version is still `version`, and answers the new version.
-   * Otherwise changes nothing and answers `'conflict'` when there is a record with another version, `'missing'` when
-   * there is none: a missing record is never inserted. Atomic on the server: of two callers with the same
-   * `version`, one gets `'conflict'`. A replay of one's own write is a success, not a conflict.
+   * **Required.** Overwrites the record if its stored version is still `expected`, and answers `'replaced'`. Otherwise
+   * changes nothing and answers `'conflict'` when there is a record with another version, or an unreadable one,
+   * `'missing'` when there is none: a missing record is never inserted. Atomic on the server: of two callers with the
+   * same `expected`, one gets `'conflict'`. A stored version that is already `version` is a replay of one's own write:
+   * `'replaced'`, and the record is left as it is, since a touch may have moved its expiry meanwhile.
    */
-  replace(key: string, record: SessionRecord, version: Version): Awaitable<Version | 'conflict' | 'missing'>
+  replace(
+    key: string,
+    record: SessionRecord,
+    version: Version,
+    expected: Version,
+    call: Call,
+  ): Awaitable<'replaced' | 'conflict' | 'missing'>
 
   /**
-   * **Required.** Moves the expiry of the record under `key` to `expiresAt` if its stored version is still `version`, and
-   * answers true. The data and the version stay as they are. An expiry that is already there or later stays, and the
+   * **Required.** Moves the expiry of the record under `key` to `expiresAt` if its stored version is still `expected`,
+   * and answers true. The data and the version stay as they are. An expiry that is already there or later stays, and the
    * answer is true. No record, or one with another version: nothing changes, and the answer is false; whoever wrote the
    * other version may have ended the session early, and that must hold. A replay answers the same.
    */
-  touch(key: string, expiresAt: number, version: Version): Awaitable<boolean>
+  touch(key: string, expiresAt: number, expected: Version, call: Call): Awaitable<boolean>
 
   /** **Required.** Deletes the record. False when there was none, and so perhaps for a replay. */
-  remove(key: string): Awaitable<boolean>
+  remove(key: string, call: Call): Awaitable<boolean>
 
   /**
-   * **Recommended.** Resolves when the server can be reached, rejects otherwise. Asked while the server is thought to be
-   * down, so it must be the cheapest real round trip there is. Without it, reading a key that is not there does.
+   * **Recommended.** Resolves when the part of the server that `work` is for can be reached and used, rejects otherwise.
+   * Asked while that part is thought to be down, so it must be the cheapest real round trip there is, on a connection
+   * that is known to be alive or new. Without it, reading a key that is not there does.
    */
-  ping?(): Awaitable<void>
+  ping?(work: Work, call: Call): Awaitable<void>
+
+  /**
+   * **Recommended** where one store has several failure domains: names the one that `work` is for, such as the address
+   * of a Memcached server. An outage of one part leaves calls for the others alone. Asked only when something failed.
+   */
+  partOf?(work: Work): string
 
   /**
    * **Recommended.** Releases what the backend itself opened; never a client, pool or database that it was given.
@@ -61,23 +83,35 @@ export interface Backend {
   close?(): Awaitable<void>
 
   /**
-   * **Optional.** For servers that do not collect expired records by themselves: deletes one bounded batch of records
-   * with `expiresAt <= now`, tested in the deleting statement itself. Called again until `done`. One batch must
-   * hold neither the event loop nor a lock for more than a few ms, and many processes may prune at once.
+   * **Optional.** For servers that do not collect expired records by themselves: deletes one batch of records with
+   * `expiresAt <= before`, tested in the deleting statement itself. Many processes may prune at once. `before` lies
+   * well in the past, so that a process whose clock is ahead deletes nothing that others still use; a server with a
+   * clock of its own also deletes what has expired both by that clock and by `call.now`.
    */
-  prune?(now: number): Awaitable<{ removed: number; done: boolean }>
-
-  /** **Optional.** How many records with `expiresAt > now` there are; where the server collects, those it still holds. */
-  count?(now: number): Awaitable<number>
+  prune?(before: number, from: string | undefined, call: Call): Awaitable<Batch & { removed: number }>
 
   /**
-   * **Optional.** Every record that is there from beginning to end of the scan, at least once, in no order. Reads in
-   * bounded batches. Records that come, change or go meanwhile may or may not be seen. May include expired ones.
+   * **Optional.** How many records with `expiresAt > call.now` there are in one batch; where the server collects, those
+   * it still holds.
    */
-  scan?(): AsyncIterable<{ key: string; record: SessionRecord }>
+  count?(from: string | undefined, call: Call): Awaitable<Batch & { count: number }>
 
-  /** **Optional.** Deletes every record of this store, and nothing else on that server. */
-  clear?(): Awaitable<void>
+  /**
+   * **Optional.** One batch of records. Over all batches, every record that is there from beginning to end comes at
+   * least once, in no order. Records that come, change or go meanwhile may or may not be seen. May include expired ones.
+   */
+  scan?(from: string | undefined, call: Call): Awaitable<Batch & { records: KeyedRecord[] }>
+
+  /** **Optional.** Deletes one batch of this store's records, and nothing else on that server. */
+  clear?(from: string | undefined, call: Call): Awaitable<Batch>
+}
+
+/**
+ * One step of an operation over the whole store. `from` is undefined for the first batch, and then the `next` that the
+ * last one answered: any text that says where to go on. Without a `next`, all is done.
+ */
+export interface Batch {
+  next?: string | undefined
 }
 
 /** A session at rest. A backend gives back exactly what it was given. */
@@ -97,9 +131,14 @@ export interface StoredRecord {
   version: Version
 }
 
+export interface KeyedRecord {
+  key: string
+  record: SessionRecord
+}
+
 /**
- * Names one write of one record. Opaque to `SessionStore`: only the backend that made it compares it. Never used twice,
- * not even after the record was deleted and written again; `newVersion()` makes one.
+ * Names one write of one record, 24 characters of `[A-Za-z0-9_-]`. Made by core and never used twice, not even after
+ * the record was deleted and written again. A backend stores it and compares it.
  */
 export type Version = string
 

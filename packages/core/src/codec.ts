@@ -1,12 +1,8 @@
 import secureJson from 'secure-json-parse'
-import { SessionNotSerializable, SessionTooLarge } from './errors.ts'
+import { nameOf, SessionNotSerializable, SessionTooLarge } from './errors.ts'
 import type { Serializer, SessionData } from './options.ts'
-import { LOADED } from './snapshot.ts'
 
-/**
- * Session to text and back. The text leaves out what moves with every request (the cookie's expiry, which lives in the
- * record's `expiresAt`), so that an unchanged session gives the same text again.
- */
+/** Plain session data to text and back, within the size limit. */
 export class Codec {
   readonly #serializer: Serializer
   readonly #maxBytes: number
@@ -16,19 +12,11 @@ export class Codec {
     this.#maxBytes = maxBytes
   }
 
-  /** @throws SESSION_NOT_SERIALIZABLE */
-  encode(session: object): string {
-    let plain: SessionData
-    try {
-      plain = withoutMovingParts(session)
-    } catch (error) {
-      throw new SessionNotSerializable(`reading it gave a ${nameOf(error)}`)
-    }
-    return this.encodeData(plain)
-  }
-
-  /** For data as `parse` gives it: without an expiry already. Fails like `encode`. */
-  encodeData(plain: SessionData): string {
+  /**
+   * @param plain a session without what moves with every request
+   * @throws SESSION_NOT_SERIALIZABLE
+   */
+  encode(plain: SessionData): string {
     let text: string
     try {
       text = this.#serializer.stringify(plain)
@@ -60,14 +48,6 @@ export class Codec {
     }
   }
 
-  /** The session for `get`: the data, and the true expiry in the cookie where the cookie has one. */
-  decode(text: string, expiresAt: number): SessionData | undefined {
-    const session = this.parse(text)
-    const cookie = session?.cookie
-    if (isObject(cookie) && cookie.expires !== null) cookie.expires = new Date(expiresAt)
-    return session
-  }
-
   #blame(plain: SessionData): string {
     for (const key of Object.keys(plain)) {
       try {
@@ -87,34 +67,4 @@ const json: Serializer = {
       protoAction: 'remove',
       constructorAction: 'remove',
     }),
-}
-
-/** Never stored: the snapshot, and what `@fastify/session` itself leaves out when it restores a session. */
-const omitted = new Set([LOADED, 'cookie', 'sessionId', 'encryptedSessionId', '__proto__'])
-
-function withoutMovingParts(session: object): SessionData {
-  const source = session as SessionData
-  const plain: SessionData = {}
-  if (source.cookie !== undefined) plain.cookie = cookieWithoutExpiry(source.cookie)
-  for (const key of Object.keys(source)) {
-    if (!omitted.has(key)) plain[key] = source[key]
-  }
-  return plain
-}
-
-/** A cookie without an expiry is stored with `expires: null`; one that has an expiry without the field. */
-function cookieWithoutExpiry(cookie: unknown): unknown {
-  if (!isObject(cookie)) return cookie
-  const data = typeof cookie.toJSON === 'function' ? (cookie.toJSON() as SessionData) : cookie
-  const { expires, originalExpires, ...rest } = data
-  return expires === undefined || expires === null || expires === false ? { ...rest, expires: null } : rest
-}
-
-/** Not its message, which may quote the data. */
-function nameOf(error: unknown): string {
-  return error instanceof Error ? error.constructor.name : 'thrown value'
-}
-
-function isObject(value: unknown): value is SessionData {
-  return typeof value === 'object' && value !== null
 }

@@ -1,4 +1,6 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
+import { andThen, isPromise } from './awaitable.ts'
+import type { Awaitable } from './backend.ts'
 
 /** What an operation came to. */
 export type Outcome =
@@ -9,6 +11,7 @@ export type Outcome =
   | 'written' // set: stored
   | 'merged' // set: stored together with what another request changed meanwhile
   | 'touched' // set, touch: only the expiry was moved
+  | 'refused' // set: only the expiry was to be moved, and the server took no write; the session lives on for a while
   | 'skipped' // set, touch: nothing changed, nothing was sent
   | 'dropped' // set, touch: destroyed or expired since it was loaded; it stays gone
   | 'removed' // destroy
@@ -24,7 +27,7 @@ export interface OperationMessage {
   duration: number
   /** prune: how many sessions it deleted. */
   removed?: number
-  /** The error the caller got, for the outcome `'error'`. */
+  /** For the outcome `'error'` the error that the caller got, for `'refused'` the one that the caller was spared. */
   error?: unknown
 }
 
@@ -34,6 +37,7 @@ export interface Traced<T> {
   outcome: Outcome
   value: T
   removed?: number
+  error?: unknown
 }
 
 const channels: Record<Operation, Channel> = {
@@ -47,22 +51,29 @@ const channels: Record<Operation, Channel> = {
 }
 
 /** Does the work, and publishes what came of it if anybody listens. */
-export async function traced<T>(store: string, operation: Operation, work: () => Promise<Traced<T>>): Promise<T> {
+export function traced<T>(store: string, operation: Operation, work: () => Awaitable<Traced<T>>): Awaitable<T> {
   const published = channels[operation]
-  if (!published.hasSubscribers) return (await work()).value
+  if (!published.hasSubscribers) return andThen(work(), toValue)
   const begun = performance.now()
   const publish = (rest: Omit<OperationMessage, 'store' | 'duration'>) =>
-    published.publish({
-      store,
-      duration: performance.now() - begun,
-      ...rest,
-    } satisfies OperationMessage)
-  try {
-    const { value, ...rest } = await work()
+    published.publish({ store, duration: performance.now() - begun, ...rest } satisfies OperationMessage)
+  const onAnswer = ({ value, ...rest }: Traced<T>) => {
     publish(rest)
     return value
-  } catch (error) {
+  }
+  const onFailure = (error: unknown) => {
     publish({ outcome: 'error', error })
     throw error
   }
+  let answer: Awaitable<Traced<T>>
+  try {
+    answer = work()
+  } catch (error) {
+    return onFailure(error)
+  }
+  return isPromise(answer) ? answer.then(onAnswer, onFailure) : onAnswer(answer)
+}
+
+function toValue<T>({ value }: Traced<T>): T {
+  return value
 }

@@ -56,3 +56,8 @@ export function isStoreError(error: unknown): error is Error & { code: string } 
   const code = (error as { code?: unknown } | null)?.code
   return error instanceof Error && typeof code === 'string' && code.startsWith('SESSION_')
 }
+
+/** What kind of error it is; not its message, which may quote session data. */
+export function nameOf(error: unknown): string {
+  return error instanceof Error ? error.constructor.name : 'thrown value'
+}

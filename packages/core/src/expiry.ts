@@ -1,24 +1,9 @@
-import { SessionExpiryInvalid } from './errors.ts'
-
 /** The last moment a Date can hold; any later expiry is capped to it. */
 export const MAX_EXPIRES_AT = 8.64e15
 
 /** The one place that decides it: a session is readable strictly before its `expiresAt`. */
 export function isExpired(expiresAt: number, now: number): boolean {
   return expiresAt <= now
-}
-
-/**
- * The moment the cookie ends, in ms since the epoch; undefined for a browser-session cookie, which has no expiry.
- * @throws SESSION_EXPIRY_INVALID
- */
-export function cookieExpiry(cookie: unknown): number | undefined {
-  const expires = (cookie as { expires?: unknown } | null | undefined)?.expires
-  if (expires === undefined || expires === null || expires === false) return undefined
-  const time =
-    expires instanceof Date ? expires.getTime() : typeof expires === 'number' ? expires : Date.parse(String(expires))
-  if (Number.isNaN(time)) throw new SessionExpiryInvalid()
-  return Math.floor(Math.min(Math.max(time, 0), MAX_EXPIRES_AT))
 }
 
 /** When a session saved now ends: with its cookie, or `ttl` from now; never later than `absoluteTimeout` after it began. */
@@ -41,17 +26,6 @@ export function expiryOf(
 export function mergeExpiry(asked: number, stored: number, ours: number): number {
   if (stored < asked) return ours < asked ? Math.min(ours, stored) : stored
   return ours < asked ? ours : Math.max(ours, stored)
-}
-
-/**
- * What a request asks for that has only just loaded the session: what is stored. The plugin at once moves a cookie with a
- * `maxAge` to that long from now, which is earlier if the process that stored the session has a clock ahead of
- * ours. That is not asking for an earlier end, so such a small step back is part of what was asked.
- */
-export function askedAtLoad(stored: number, maxAge: unknown, now: number, touchInterval: number | undefined): number {
-  if (typeof maxAge !== 'number') return stored
-  const rolled = now + maxAge
-  return rolled < stored && stored - rolled <= leastTouch(rolled, now, touchInterval) ? rolled : stored
 }
 
 /** The least a touch must move the expiry, so that touching is worth a write. Capped so that a busy session lives on. */

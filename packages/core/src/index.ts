@@ -1,4 +1,13 @@
-export type { Awaitable, Backend, SessionRecord, StoredRecord, Version } from './backend.ts'
+export type {
+  Awaitable,
+  Backend,
+  Batch,
+  KeyedRecord,
+  SessionRecord,
+  StoredRecord,
+  Version,
+} from './backend.ts'
+export { type Call, TryAgain, type Verb, type Work } from './call.ts'
 export type { OperationMessage, Outcome } from './diagnostics.ts'
 export {
   SessionConflict,
@@ -9,13 +18,14 @@ export {
   SessionTooLarge,
   SessionUnsupported,
 } from './errors.ts'
+export type { GuardedBackend, Limit } from './guard/guarded-backend.ts'
 export { MemoryStore } from './memory.ts'
-export {
-  type ConflictResolver,
-  DEFAULT_TIMEOUT,
-  type Serializer,
-  type SessionData,
-  type StoreOptions,
+export type {
+  ConflictResolver,
+  Serializer,
+  SessionData,
+  StoreOptions,
 } from './options.ts'
+export { expiryField, recordFromText, recordToText, withExpiry } from './record.ts'
 export { type SessionInfo, SessionStore } from './store.ts'
 export { newVersion } from './version.ts'

@@ -1,7 +1,7 @@
-import type { Backend, SessionRecord, StoredRecord, Version } from './backend.ts'
+import type { Backend, Batch, KeyedRecord, SessionRecord, StoredRecord, Version } from './backend.ts'
+import type { Call } from './call.ts'
 import type { StoreOptions } from './options.ts'
 import { SessionStore } from './store.ts'
-import { newVersion } from './version.ts'
 
 /** How many records one batch of pruning looks at: well under a millisecond. */
 const PRUNE_BATCH = 1000
@@ -22,29 +22,35 @@ export class MemoryStore<Session extends object = any> extends SessionStore<Sess
 class MemoryBackend implements Backend {
   readonly name = 'memory'
   readonly #records = new Map<string, StoredRecord>()
-  #pruneFrom: MapIterator<[string, StoredRecord]> | undefined
+  /** Of the batches under way: a place in the map cannot be named, so its iterator is kept. */
+  #iterator = this.#records.entries()
 
   read(key: string): StoredRecord | undefined {
     const found = this.#records.get(key)
     return found && { record: { ...found.record }, version: found.version }
   }
 
-  write(key: string, record: SessionRecord): Version {
-    const version = newVersion()
+  write(key: string, record: SessionRecord, version: Version): void {
     this.#records.set(key, { record: { ...record }, version })
-    return version
   }
 
-  replace(key: string, record: SessionRecord, version: Version): Version | 'conflict' | 'missing' {
+  replace(
+    key: string,
+    record: SessionRecord,
+    version: Version,
+    expected: Version,
+  ): 'replaced' | 'conflict' | 'missing' {
     const found = this.#records.get(key)
     if (found === undefined) return 'missing'
-    if (found.version !== version) return 'conflict'
-    return this.write(key, record)
+    if (found.version === version) return 'replaced'
+    if (found.version !== expected) return 'conflict'
+    this.write(key, record, version)
+    return 'replaced'
   }
 
-  touch(key: string, expiresAt: number, version: Version): boolean {
+  touch(key: string, expiresAt: number, expected: Version): boolean {
     const found = this.#records.get(key)
-    if (found?.version !== version) return false
+    if (found?.version !== expected) return false
     found.record.expiresAt = Math.max(found.record.expiresAt, expiresAt)
     return true
   }
@@ -55,32 +61,31 @@ class MemoryBackend implements Backend {
 
   ping(): void {}
 
-  prune(now: number): { removed: number; done: boolean } {
-    this.#pruneFrom ??= this.#records.entries()
+  /** By this process's clock alone: no other uses these records. */
+  prune(before: number, from: string | undefined, { now }: Call): Batch & { removed: number } {
+    if (from === undefined) this.#iterator = this.#records.entries()
     let removed = 0
     for (let looked = 0; looked < PRUNE_BATCH; looked += 1) {
-      const next = this.#pruneFrom.next()
-      if (next.done) {
-        this.#pruneFrom = undefined
-        return { removed, done: true }
-      }
+      const next = this.#iterator.next()
+      if (next.done) return { removed }
       const [key, { record }] = next.value
-      if (record.expiresAt <= now && this.#records.delete(key)) removed += 1
+      if (record.expiresAt <= Math.max(before, now) && this.#records.delete(key)) removed += 1
     }
-    return { removed, done: false }
+    return { removed, next: 'iterator' }
   }
 
-  count(now: number): number {
+  count(_from: string | undefined, { now }: Call): { count: number } {
     let count = 0
     for (const { record } of this.#records.values()) if (record.expiresAt > now) count += 1
-    return count
+    return { count }
   }
 
-  async *scan(): AsyncGenerator<{ key: string; record: SessionRecord }> {
-    for (const [key, { record }] of this.#records) yield { key, record: { ...record } }
+  scan(): { records: KeyedRecord[] } {
+    return { records: [...this.#records].map(([key, { record }]) => ({ key, record: { ...record } })) }
   }
 
-  clear(): void {
+  clear(): Batch {
     this.#records.clear()
+    return {}
   }
 }

@@ -95,8 +95,8 @@ export interface Settings {
   now: () => number
 }
 
-/** How long an operation may take by default, in ms: for backends that bound their own waiting. */
-export const DEFAULT_TIMEOUT = 2000
+/** How long an operation may take by default, in ms. */
+const DEFAULT_TIMEOUT = 2000
 
 /** The longest delay a Node timer takes. */
 const MAX_DELAY = 2 ** 31 - 1
@@ -128,7 +128,7 @@ export function settingsFrom(options: StoreOptions = {}): Settings {
     }
   }
   // Defaults in place of undefined only: null is a wrong value.
-  const { onConflict = 'merge', now = Date.now } = options
+  const { onConflict = 'merge' } = options
   const settings: Settings = {
     ttl: options.ttl ?? 86_400_000,
     absoluteTimeout: options.absoluteTimeout || Number.POSITIVE_INFINITY,
@@ -138,7 +138,7 @@ export function settingsFrom(options: StoreOptions = {}): Settings {
     pruneInterval: options.pruneInterval ?? 300_000,
     onConflict,
     serializer: options.serializer,
-    now: wholeMs(now),
+    now: options.now === undefined ? realTime : wholeMs(options.now),
   }
   checkInteger('ttl', options.ttl, 1, Number.MAX_SAFE_INTEGER)
   if (options.absoluteTimeout !== false) {
@@ -163,9 +163,13 @@ export function settingsFrom(options: StoreOptions = {}): Settings {
   return settings
 }
 
+/** Looks `Date.now` up at each use, so that a fake clock holds that tests install later. */
+function realTime(): number {
+  return Date.now()
+}
+
 /** Sessions are stored in whole ms, whatever the clock answers. */
 function wholeMs(now: unknown): () => number {
-  if (now === Date.now) return Date.now
   if (typeof now !== 'function' || !Number.isFinite(now())) {
     throw wrong('now', 'a function that answers ms since the epoch', now)
   }

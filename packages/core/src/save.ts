@@ -1,14 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Backend, SessionRecord, StoredRecord } from './backend.ts'
+import { andThen, isPromise } from './awaitable.ts'
+import type { Awaitable, SessionRecord, StoredRecord } from './backend.ts'
 import type { Codec } from './codec.ts'
 import type { Outcome } from './diagnostics.ts'
-import { SessionConflict } from './errors.ts'
-import { askedAtLoad, cookieExpiry, expiryOf, isExpired, leastTouch, mergeExpiry } from './expiry.ts'
-import type { Guard } from './guard.ts'
+import { SessionConflict, SessionStoreUnavailable } from './errors.ts'
+import { expiryOf, isExpired, leastTouch } from './expiry.ts'
+import { askedAtLoad, cookieExpiry, isRolling, plainSession } from './face/session.ts'
+import { Snapshot, type SnapshotState } from './face/snapshot.ts'
+import { Waited } from './face/waited.ts'
+import type { GuardedBackend, Limit } from './guard/guarded-backend.ts'
+import { KeyedQueue, type Writers } from './keyed-queue.ts'
 import { merge } from './merge.ts'
-import type { SessionData, Settings } from './options.ts'
-import { type Line, WriterQueue } from './queue.ts'
-import { Snapshot, type SnapshotState } from './snapshot.ts'
+import type { Settings } from './options.ts'
+import { type Plan, planSave } from './plan.ts'
+import { newVersion } from './version.ts'
 
 /** How often a save tries again after other processes changed the session under it. */
 const MAX_ATTEMPTS = 20
@@ -23,181 +28,218 @@ interface Save {
   text: string | undefined
   /** What the cookie says, in ms since the epoch; undefined when the cookie has no expiry. */
   cookieExpiresAt: number | undefined
-  /** Whether each request moves the cookie's expiry by itself. If not, a move is a change like any other. */
   rolling: boolean
-  /** On the clock of `performance.now()`. */
-  deadline: number
+  limit: Limit
+  waited: Waited
 }
 
-/** What a save of a loaded session works with. All times in ms since the epoch. */
-interface Work extends SnapshotState {
-  line: Line
-  /** The expiry that the request asks for now. */
-  ours: number
+/** A save of a loaded session when its turn has come. */
+interface Work extends Save {
+  loaded: SnapshotState
+  writers: Writers
+  changed: boolean
+  /** The expiry that the request asks for now, in ms since the epoch. */
+  expiresAt: number
+  /** The store's clock when the save's turn came, in ms since the epoch. */
+  now: number
+}
+
+/** What a save came to: `Refused` when the server took no touch, and the request goes on without. */
+export type Saved = Outcome | Refused
+
+export class Refused {
+  readonly error: unknown
+
+  constructor(error: unknown) {
+    this.error = error
+  }
 }
 
 /**
- * Decides what a save costs, and what to do when another writer was faster:
- *
- * - a session without a snapshot is new: `write`;
- * - nothing changed, and the expiry moves by too little: nothing is sent;
- * - only the expiry moves on: `touch`;
- * - anything else: `replace` at the version that was loaded. On a conflict, merge with what is stored by now and try again;
- *   what is gone stays gone.
+ * Carries out what `planSave` decides, and handles writers that were faster: a `replace` names the version that was
+ * loaded; on a conflict, both sides' changes are merged and tried again; what is gone stays gone.
  */
 export class Saver {
-  readonly #backend: Backend
-  readonly #guard: Guard
+  readonly #backend: GuardedBackend
   readonly #codec: Codec
   readonly #settings: Settings
-  readonly #queue = new WriterQueue()
-  /** How many saves of one session object are under way: the last of them decides what its state is. */
+  readonly #queue = new KeyedQueue()
+  /** How many saves of one session object wait for the server: the last of them decides what its state is. */
   readonly #underWay = new WeakMap<object, number>()
+  /** Of new sessions whose save failed; for others their snapshot has it. */
+  readonly #waited = new WeakMap<object, Waited>()
 
-  constructor(backend: Backend, guard: Guard, codec: Codec, settings: Settings) {
+  constructor(backend: GuardedBackend, codec: Codec, settings: Settings) {
     this.#backend = backend
-    this.#guard = guard
     this.#codec = codec
     this.#settings = settings
   }
 
   /** The mark on a loaded session by which `save` will recognise it. */
-  snapshot(key: string, stored: StoredRecord, session: object): Snapshot {
-    return new Snapshot(this, key, this.#loadedState(stored, session))
+  snapshot(key: string, stored: StoredRecord, session: object, waited: Waited): Snapshot {
+    return new Snapshot(this, key, this.#loadedState(stored, session, waited))
   }
 
   /** @param touchOnly the data stays as it is, whatever the session holds */
-  async save(key: string, session: object, deadline: number, touchOnly = false): Promise<Outcome> {
-    const { cookie } = session as SessionData
-    const cookieExpiresAt = cookieExpiry(cookie)
-    const rolling = cookieExpiresAt === undefined || typeof maxAgeOf(session) === 'number'
-    const text = touchOnly ? undefined : this.#codec.encode(session)
-    const save: Save = { key, session, text, cookieExpiresAt, rolling, deadline }
+  save(key: string, session: object, touchOnly: boolean): Awaitable<Saved> {
+    const cookieExpiresAt = cookieExpiry(session)
+    const rolling = isRolling(session, cookieExpiresAt)
+    const text = touchOnly ? undefined : this.#codec.encode(plainSession(session))
+    const loaded = Snapshot.of(session, this, key)
     const others = this.#underWay.get(session) ?? 0
-    if (others === 0 && this.#nothingToSave(save)) return 'skipped'
+    if (loaded !== undefined && others === 0 && this.#isNothing(loaded, text, cookieExpiresAt, rolling))
+      return 'skipped'
+    const waited = loaded?.waited ?? this.#waited.get(session) ?? new Waited()
+    const begun = performance.now()
+    const limit = { deadline: this.#backend.guard.deadline(waited.within(this.#settings.timeout)) }
+    const save: Save = { key, session, text, cookieExpiresAt, rolling, limit, waited }
+    const outcome = this.#inTurn(key, limit, (writers) => this.#saveInTurn(save, writers))
+    if (!isPromise(outcome)) return outcome
     this.#underWay.set(session, others + 1)
-    try {
-      return await this.#inTurn(key, deadline, (line) => this.#saveInTurn(save, line))
-    } finally {
+    return outcome.finally(() => {
+      waited.add(performance.now() - begun)
+      this.#waited.set(session, waited)
       this.#underWay.set(session, (this.#underWay.get(session) ?? 1) - 1)
-    }
+    })
   }
 
   /** Answers whether there was one. */
-  remove(key: string, deadline: number): Promise<boolean> {
-    return this.#inTurn(key, deadline, (line) => this.#remove(key, deadline, line))
+  remove(key: string): Awaitable<boolean> {
+    const limit = { deadline: this.#backend.guard.deadline() }
+    return this.#inTurn(key, limit, (writers) => this.#remove(key, limit, writers))
   }
 
-  #inTurn<T>(key: string, deadline: number, task: (line: Line) => Promise<T>): Promise<T> {
-    return this.#queue.run(key, (turn) => this.#guard.wait(deadline, turn), task)
+  #inTurn<T>(key: string, limit: Limit, task: (writers: Writers) => Awaitable<T>): Awaitable<T> {
+    return this.#queue.run(key, (turn) => this.#backend.guard.wait(turn, limit.deadline), task)
   }
 
-  #nothingToSave({ key, session, text, cookieExpiresAt }: Save): boolean {
-    const state = Snapshot.of(session, this, key)
-    if (state === undefined || (text !== undefined && text !== state.base)) return false
+  /** A look before anything else, which needs no turn: whether all that the session asks for is stored. */
+  #isNothing(
+    loaded: SnapshotState,
+    text: string | undefined,
+    cookieExpiresAt: number | undefined,
+    rolling: boolean,
+  ): boolean {
+    if (text !== undefined && text !== loaded.base) return false
+    const { now, touchInterval } = this.#settings
+    const at = now()
+    const { createdAt, expiresAt: storedExpiresAt } = loaded.stored.record
+    if (isExpired(storedExpiresAt, at)) return false
+    const expiresAt = expiryOf(cookieExpiresAt, createdAt, at, this.#settings)
+    const ours = { expiresAt, changed: false, rolling }
+    return planSave(loaded, loaded.stored.record, ours, at, touchInterval).do === 'skip'
+  }
+
+  #saveInTurn(save: Save, writers: Writers): Awaitable<Saved> {
+    const { key, session, text, limit } = save
+    const loaded = Snapshot.of(session, this, key)
+    if (loaded !== undefined) return this.#saveLoaded(save, loaded, writers)
+    if (text !== undefined) return this.#saveNew(save, text, writers)
+    return andThen(this.#readLive(key, limit), (stored) =>
+      stored === undefined
+        ? this.#gone(writers)
+        : this.#saveLoaded(save, this.#loadedState(stored, session, save.waited), writers),
+    )
+  }
+
+  #saveNew(save: Save, data: string, writers: Writers): Awaitable<Outcome> {
+    const { key, limit } = save
     const now = this.#settings.now()
-    const { createdAt, expiresAt: stored } = state.stored.record
-    const ours = expiryOf(cookieExpiresAt, createdAt, now, this.#settings)
-    if (ours < state.asked || isExpired(stored, now)) return false
-    return !this.#worthTouching(stored, mergeExpiry(state.asked, stored, ours), now)
-  }
-
-  #worthTouching(stored: number, next: number, now: number): boolean {
-    const gain = next - stored
-    return gain > 0 && gain >= leastTouch(next, now, this.#settings.touchInterval)
-  }
-
-  async #saveInTurn(save: Save, line: Line): Promise<Outcome> {
-    const { key, session, text, deadline } = save
-    let state = Snapshot.of(session, this, key)
-    if (state === undefined) {
-      if (text !== undefined) return this.#saveNew(save, text, line)
-      const stored = await this.#readLive(key, deadline)
-      if (stored === undefined) return this.#gone(line)
-      state = this.#loadedState(stored, session)
-    }
-    const { createdAt } = state.stored.record
-    const ours = expiryOf(save.cookieExpiresAt, createdAt, this.#settings.now(), this.#settings)
-    return this.#saveLoaded(save, { ...state, line, ours })
-  }
-
-  async #saveNew({ key, session, cookieExpiresAt, deadline }: Save, data: string, line: Line): Promise<Outcome> {
-    const now = this.#settings.now()
-    const expiresAt = expiryOf(cookieExpiresAt, now, now, this.#settings)
-    if (isExpired(expiresAt, now)) {
-      await this.#remove(key, deadline, line)
-      return 'expired'
+    const expiresAt = expiryOf(save.cookieExpiresAt, now, now, this.#settings)
+    const ours = { expiresAt, changed: true, rolling: save.rolling }
+    if (planSave(undefined, undefined, ours, now, this.#settings.touchInterval).do === 'end') {
+      return andThen(this.#remove(key, limit, writers), () => 'expired')
     }
     this.#codec.checkSize(data)
-    const record: SessionRecord = { data, createdAt: now, expiresAt }
-    const version = await this.#guard.call(deadline, () => this.#backend.write(key, record))
-    const stored = { record, version }
-    line.latest = stored
-    new Snapshot(this, key, { base: data, stored, asked: expiresAt, loadedAt: now }).attachTo(session)
-    return 'written'
+    const stored: StoredRecord = { record: { data, createdAt: now, expiresAt }, version: newVersion() }
+    return andThen(this.#backend.write(key, stored.record, stored.version, limit), () => {
+      this.#saved(save, writers, { base: data, stored, asked: expiresAt, loadedAt: now, waited: save.waited })
+      return 'written'
+    })
   }
 
-  async #saveLoaded(save: Save, work: Work): Promise<Outcome> {
-    const { key, text, deadline, rolling } = save
-    const { base, asked, ours, line } = work
+  #saveLoaded(save: Save, loaded: SnapshotState, writers: Writers): Awaitable<Saved> {
     const now = this.#settings.now()
-    if (ours < asked && isExpired(ours, now)) {
-      await this.#remove(key, deadline, line)
-      return 'expired'
-    }
-    const changed = text !== undefined && text !== base
-    let stored = await this.#startingPoint(save, work, changed)
-    for (let attempt = 1; stored !== undefined; attempt += 1) {
-      const { expiresAt } = stored.record
-      const next = mergeExpiry(asked, expiresAt, ours)
-      if (!changed && next >= expiresAt && !this.#worthTouching(expiresAt, next, now)) return 'skipped'
-      const touches = !changed && next > expiresAt && rolling
-      const outcome = await (touches ? this.#touch(save, work, stored, next) : this.#replace(save, work, stored, next))
-      if (outcome !== 'conflict') return outcome
-      if (attempt === MAX_ATTEMPTS) throw new SessionConflict(attempt)
-      // The first conflict is news; a second one means a crowd of processes, which a random pause spreads out.
-      const pause = attempt > 1 ? Math.random() * Math.min(2 ** attempt, MAX_PAUSE) : 0
-      if (pause > 0) await sleep(Math.max(0, Math.min(pause, deadline - performance.now())))
-      stored = await this.#readLive(key, deadline, work.stored.record)
-    }
-    return this.#gone(line)
+    const expiresAt = expiryOf(save.cookieExpiresAt, loaded.stored.record.createdAt, now, this.#settings)
+    const changed = save.text !== undefined && save.text !== loaded.base
+    const work: Work = { ...save, loaded, writers, changed, expiresAt, now }
+    const first = writers.latest ?? loaded.stored
+    if (this.#plan(work, first).do === 'end' || !this.#isStale(work, first)) return this.#attempt(work, first, 1)
+    return andThen(this.#readLive(save.key, save.limit, loaded.stored.record), (stored) =>
+      this.#attempt(work, stored, 1),
+    )
   }
 
-  /** The record to begin with: what we believe is stored, or what is if that belief is too old. */
-  async #startingPoint(save: Save, work: Work, changed: boolean): Promise<StoredRecord | undefined> {
-    const { line, stored: loaded, loadedAt, ours } = work
-    const now = this.#settings.now()
-    const stored = line.latest ?? loaded
+  /** Whether what we believe is stored is too old to go by. */
+  #isStale({ loaded, writers, changed, expiresAt, now }: Work, stored: StoredRecord): boolean {
     // A slow request asks again: others may have prolonged the session, and a write would undo that.
-    const slow = changed && !line.latest && now - loadedAt > leastTouch(ours, now, this.#settings.touchInterval)
-    // And if nobody has, it may have expired, and must not come back.
-    const expired = isExpired(stored.record.expiresAt, now)
-    const another = stored.record.createdAt !== loaded.record.createdAt
-    if (slow || expired || another) return this.#readLive(save.key, save.deadline, loaded.record)
-    return stored
+    const isSlow =
+      changed && !writers.latest && now - loaded.loadedAt > leastTouch(expiresAt, now, this.#settings.touchInterval)
+    // If nobody has, it may have expired, and must not come back.
+    return isSlow || isExpired(stored.record.expiresAt, now) || !isSameSession(stored.record, loaded.stored.record)
   }
 
-  async #touch(save: Save, work: Work, stored: StoredRecord, expiresAt: number): Promise<Outcome | 'conflict'> {
-    const { key, deadline } = save
-    const { record, version } = stored
-    const touched = await this.#guard.call(deadline, () => this.#backend.touch(key, expiresAt, version))
-    if (!touched) return 'conflict'
-    this.#saved(save, work, work.base, { record: { ...record, expiresAt }, version })
-    return 'touched'
+  /** @param stored what the server holds as far as we know; undefined when the session is gone */
+  #attempt(work: Work, stored: StoredRecord | undefined, attempt: number): Awaitable<Saved> {
+    if (stored === undefined) return this.#gone(work.writers)
+    const plan = this.#plan(work, stored)
+    if (plan.do === 'skip') return 'skipped'
+    if (plan.do === 'end') return andThen(this.#remove(work.key, work.limit, work.writers), () => 'expired')
+    const outcome = plan.do === 'touch' ? this.#touch(work, stored, plan) : this.#replace(work, stored, plan)
+    return andThen(outcome, (came) => (came === 'conflict' ? this.#again(work, attempt) : came))
   }
 
-  async #replace(save: Save, work: Work, stored: StoredRecord, expiresAt: number): Promise<Outcome | 'conflict'> {
-    const { key, deadline, text = work.base } = save
-    const { record, version } = stored
-    const data = this.#resolve(work.base, record.data, text)
-    if (data === undefined) return this.#gone(work.line)
-    if (data !== record.data) this.#codec.checkSize(data)
-    const next: SessionRecord = { ...record, data, expiresAt }
-    const answer = await this.#guard.call(deadline, () => this.#backend.replace(key, next, version))
-    if (answer === 'conflict') return answer
-    if (answer === 'missing') return this.#gone(work.line)
-    this.#saved(save, work, text, { record: next, version: answer })
-    return record.data === work.base ? 'written' : 'merged'
+  #plan(work: Work, { record }: StoredRecord): Plan {
+    return planSave(work.loaded, record, work, work.now, this.#settings.touchInterval)
+  }
+
+  async #again(work: Work, attempt: number): Promise<Saved> {
+    if (attempt === MAX_ATTEMPTS) throw new SessionConflict(attempt)
+    // The first conflict is news; a second one means a crowd of processes, which a random pause spreads out.
+    const pause = attempt > 1 ? Math.random() * Math.min(2 ** attempt, MAX_PAUSE) : 0
+    if (pause > 0) await sleep(Math.max(0, Math.min(pause, work.limit.deadline - performance.now())))
+    const stored = await this.#readLive(work.key, work.limit, work.loaded.stored.record)
+    return this.#attempt(work, stored, attempt + 1)
+  }
+
+  #touch(work: Work, stored: StoredRecord, { expiresAt }: Plan & { do: 'touch' }): Awaitable<Saved | 'conflict'> {
+    const { key, limit, loaded, writers, text } = work
+    const onAnswer = (isTouched: boolean) => {
+      if (!isTouched) return 'conflict'
+      this.#saved(work, writers, {
+        ...loaded,
+        stored: { record: { ...stored.record, expiresAt }, version: stored.version },
+        asked: work.expiresAt,
+      })
+      return 'touched'
+    }
+    const onFailure = (error: unknown) => {
+      // A request that only reads need not fail because the server takes no writes: its session lives on for a while.
+      const isTolerable = text !== undefined && error instanceof SessionStoreUnavailable
+      if (!isTolerable || isExpired(stored.record.expiresAt, this.#settings.now())) throw error
+      return new Refused(error)
+    }
+    let answer: Awaitable<boolean>
+    try {
+      answer = this.#backend.touch(key, expiresAt, stored.version, limit)
+    } catch (error) {
+      return onFailure(error)
+    }
+    return isPromise(answer) ? answer.then(onAnswer, onFailure) : onAnswer(answer)
+  }
+
+  #replace(work: Work, stored: StoredRecord, { expiresAt }: Plan & { do: 'write' }): Awaitable<Outcome | 'conflict'> {
+    const { key, limit, loaded, writers, text = loaded.base } = work
+    const data = this.#resolve(loaded.base, stored.record.data, text)
+    if (data === undefined) return this.#gone(writers)
+    if (data !== stored.record.data) this.#codec.checkSize(data)
+    const next: StoredRecord = { record: { ...stored.record, data, expiresAt }, version: newVersion() }
+    return andThen(this.#backend.replace(key, next.record, next.version, stored.version, limit), (answer) => {
+      if (answer === 'conflict') return answer
+      if (answer === 'missing') return this.#gone(writers)
+      this.#saved(work, writers, { ...loaded, base: text, stored: next, asked: work.expiresAt })
+      return stored.record.data === loaded.base ? 'written' : 'merged'
+    })
   }
 
   /** The text to store, given what we loaded, what is stored now, and what we have; undefined if that cannot be read. */
@@ -208,44 +250,45 @@ export class Saver {
     if (onConflict === 'overwrite') return ours
     const [a, b, c] = [this.#codec.parse(base), this.#codec.parse(theirs), this.#codec.parse(ours)]
     if (a === undefined || b === undefined || c === undefined) return undefined
-    if (onConflict === 'merge') return this.#codec.encodeData(merge(a, b, c))
+    if (onConflict === 'merge') return this.#codec.encode(merge(a, b, c))
     const resolved = onConflict(a, b, c)
     if (typeof resolved !== 'object' || resolved === null || typeof resolved.then === 'function') {
       throw new TypeError('onConflict must answer the session to store, an object and not a promise')
     }
-    return this.#codec.encodeData(resolved)
+    return this.#codec.encode(resolved)
   }
 
-  #loadedState(stored: StoredRecord, session: object): SnapshotState {
-    const { now, touchInterval } = this.#settings
-    const loadedAt = now()
-    const asked = askedAtLoad(stored.record.expiresAt, maxAgeOf(session), loadedAt, touchInterval)
-    return { base: stored.record.data, stored, asked, loadedAt }
+  #loadedState(stored: StoredRecord, session: object, waited: Waited): SnapshotState {
+    const loadedAt = this.#settings.now()
+    const asked = askedAtLoad(session, stored.record.expiresAt, loadedAt, this.#settings.touchInterval)
+    return { base: stored.record.data, stored, asked, loadedAt, waited }
   }
 
-  #saved({ key, session }: Save, { line, ours, loadedAt }: Work, base: string, stored: StoredRecord): void {
-    line.latest = stored
-    new Snapshot(this, key, { base, stored, asked: ours, loadedAt }).attachTo(session)
+  #saved({ key, session }: Save, writers: Writers, state: SnapshotState): void {
+    writers.latest = state.stored
+    new Snapshot(this, key, state).attachTo(session)
   }
 
   /** @param loaded the session it must still be, not another one that began since under the same id */
-  async #readLive(key: string, deadline: number, loaded?: SessionRecord): Promise<StoredRecord | undefined> {
-    const stored = await this.#guard.call(deadline, () => this.#backend.read(key))
-    if (stored === undefined || isExpired(stored.record.expiresAt, this.#settings.now())) return undefined
-    return loaded === undefined || loaded.createdAt === stored.record.createdAt ? stored : undefined
+  #readLive(key: string, limit: Limit, loaded?: SessionRecord): Awaitable<StoredRecord | undefined> {
+    return andThen(this.#backend.read(key, limit), (stored) => {
+      if (stored === undefined || stored === 'unreadable') return undefined
+      if (isExpired(stored.record.expiresAt, this.#settings.now())) return undefined
+      return loaded === undefined || isSameSession(loaded, stored.record) ? stored : undefined
+    })
   }
 
-  async #remove(key: string, deadline: number, line: Line): Promise<boolean> {
-    line.latest = undefined
-    return this.#guard.call(deadline, () => this.#backend.remove(key))
+  #remove(key: string, limit: Limit, writers: Writers): Awaitable<boolean> {
+    writers.latest = undefined
+    return this.#backend.remove(key, limit)
   }
 
-  #gone(line: Line): Outcome {
-    line.latest = undefined
+  #gone(writers: Writers): Outcome {
+    writers.latest = undefined
     return 'dropped'
   }
 }
 
-function maxAgeOf(session: object): unknown {
-  return ((session as SessionData).cookie as SessionData | null | undefined)?.originalMaxAge
+function isSameSession(a: SessionRecord, b: SessionRecord): boolean {
+  return a.createdAt === b.createdAt
 }

@@ -1,21 +1,27 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Awaitable, Backend } from './backend.ts'
-import { type Callback, checkCallback, settle } from './callback.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { andThen, isPromise } from './awaitable.ts'
+import type { Awaitable, Backend, Batch, StoredRecord } from './backend.ts'
 import { Codec } from './codec.ts'
 import { type Operation, type Traced, traced } from './diagnostics.ts'
 import { SessionStoreClosed, SessionUnsupported } from './errors.ts'
 import { isExpired } from './expiry.ts'
-import { Guard } from './guard.ts'
+import { answer, type Callback, checkCallback } from './face/callback.ts'
+import { restoreExpiry } from './face/session.ts'
+import { LOADED } from './face/snapshot.ts'
+import { Waited } from './face/waited.ts'
+import { GuardedBackend } from './guard/guarded-backend.ts'
 import { keyOf } from './key.ts'
-import { type Settings, type StoreOptions, settingsFrom } from './options.ts'
+import { type SessionData, type Settings, type StoreOptions, settingsFrom } from './options.ts'
 import { Pruner } from './pruner.ts'
-import { Saver } from './save.ts'
-import { LOADED } from './snapshot.ts'
+import { Refused, Saver } from './save.ts'
 
-/** How long an operation over the whole store may take, in ms. */
-const WHOLE_STORE_TIMEOUT = 60_000
-/** What a save has left that is repeated right after it failed, in ms. */
-const REPEATED_SAVE_TIMEOUT = 30
+/**
+ * How long a session is over before it is pruned by this process's clock alone, in ms: a clock that is ahead by less than
+ * this, such as by an hour of daylight saving time, deletes nobody's session.
+ */
+const PRUNE_MARGIN = 2 * 60 * 60_000
+/** How long pruning and clearing rest after each batch, in times of what it took: requests are to notice nothing. */
+const REST = 3
 
 /** A session as `scan()` shows it. */
 export interface SessionInfo<Session> {
@@ -31,7 +37,8 @@ export interface SessionInfo<Session> {
 /**
  * A session store for `@fastify/session`: pass it as the plugin's `store`.
  *
- * Every method returns a promise, or calls back when it is given a callback: exactly once, on a later tick.
+ * Every method returns a promise, or calls back when it is given a callback: exactly once, and at once when there is
+ * nothing to wait for.
  * Every one fails with `SESSION_STORE_UNAVAILABLE` (status 503) when the server is down or does not answer within
  * `timeout`, and with `SESSION_STORE_CLOSED` after `close()`. An outage is never reported as "no session".
  *
@@ -39,15 +46,16 @@ export interface SessionInfo<Session> {
  */
 // biome-ignore lint/suspicious/noExplicitAny: so that a store fits the plugin's option whatever `Fastify.Session` was augmented with
 export class SessionStore<Session extends object = any> {
-  /** The records underneath: for tests and tools. Keys are hashed ids, and nothing here judges expiry. */
-  readonly backend: Backend
+  /**
+   * The records underneath, for tests and tools: each verb ends by its deadline, and fails with a 503. Keys are hashed ids,
+   * and nothing here judges expiry.
+   */
+  readonly backend: GuardedBackend
+  readonly #closeBackend: () => Awaitable<void>
   readonly #settings: Settings
-  readonly #guard: Guard
   readonly #codec: Codec
   readonly #saver: Saver
   readonly #pruner: Pruner
-  /** When a save of this session object failed after a wait. */
-  readonly #failedSaves = new WeakMap<object, number>()
   #pruning: Promise<number> | undefined
   #closing: Promise<void> | undefined
 
@@ -58,16 +66,16 @@ export class SessionStore<Session extends object = any> {
       if (typeof backend?.[verb] !== 'function') throw new TypeError(`the backend must have the method ${verb}`)
     }
     if (typeof backend.name !== 'string') throw new TypeError('the backend must have a name')
-    this.backend = backend
-    this.#guard = new Guard(backend.name, () => this.#ping(), this.#settings.timeout)
+    this.backend = new GuardedBackend(backend, this.#settings.now, this.#settings.timeout)
+    this.#closeBackend = () => backend.close?.()
     this.#codec = new Codec(this.#settings.serializer, this.#settings.maxBytes)
-    this.#saver = new Saver(backend, this.#guard, this.#codec, this.#settings)
+    this.#saver = new Saver(this.backend, this.#codec, this.#settings)
     this.#pruner = new Pruner(() => this.prune(), backend.prune ? this.#settings.pruneInterval : false)
   }
 
   /**
    * The session with this id, or null when there is none or it has expired. Where its cookie has an expiry, that is the
-   * true one. Stored text that cannot be read counts as no session; it is kept, and reported on the channel
+   * true one. What is stored and cannot be read counts as no session; it is kept, and reported on the channel
    * `session-stores:get`.
    */
   get(sessionId: string): Promise<Session | null>
@@ -95,10 +103,12 @@ export class SessionStore<Session extends object = any> {
   destroy(sessionId: string): Promise<void>
   destroy(sessionId: string, callback: (error?: unknown) => void): void
   destroy(sessionId: string, callback?: Callback<void>): Promise<void> | undefined {
-    return this.#run('destroy', callback, async () => {
-      const removed = await this.#saver.remove(keyOf(sessionId), this.#guard.deadline())
-      return { outcome: removed ? 'removed' : 'miss', value: undefined }
-    })
+    return this.#run('destroy', callback, () =>
+      andThen(this.#saver.remove(keyOf(sessionId)), (removed) => ({
+        outcome: removed ? 'removed' : 'miss',
+        value: undefined,
+      })),
+    )
   }
 
   /**
@@ -111,16 +121,20 @@ export class SessionStore<Session extends object = any> {
     return this.#run('touch', callback, () => this.#save(sessionId, session, true))
   }
 
-  /** How many sessions there are. May take as long as the server needs, up to a minute. */
-  count(): Promise<number> {
-    return this.#runWhole('count', 'count its sessions', this.backend.count, (count) =>
-      count.call(this.backend, this.#settings.now()),
-    )
+  /** How many sessions there are. Takes as long as the server needs, in batches of at most `timeout` each. */
+  async count(): Promise<number> {
+    return this.#runWhole('count', 'count its sessions', this.backend.count, async (count) => {
+      let total = 0
+      for await (const batch of this.#batches(count)) total += batch.count
+      return total
+    })
   }
 
-  /** Ends every session. Nothing else on that server is touched. May take up to a minute. */
-  clear(): Promise<void> {
-    return this.#runWhole('clear', 'clear its sessions', this.backend.clear, (clear) => clear.call(this.backend))
+  /** Ends every session. Nothing else on that server is touched. Takes as long as it needs, in small batches. */
+  async clear(): Promise<void> {
+    return this.#runWhole('clear', 'clear its sessions', this.backend.clear, async (clear) => {
+      for await (const _ of this.#batches(clear));
+    })
   }
 
   /**
@@ -129,32 +143,26 @@ export class SessionStore<Session extends object = any> {
    */
   async *scan(): AsyncGenerator<SessionInfo<Session>, void, undefined> {
     this.#checkOpen()
-    if (!this.backend.scan) throw new SessionUnsupported(this.backend.name, 'list its sessions')
-    const records = this.backend.scan()[Symbol.asyncIterator]()
-    try {
-      for (;;) {
-        this.#checkOpen()
-        const next = await this.#guard.call(this.#guard.deadline(), () => records.next())
-        if (next.done) return
-        const { key: handle, record } = next.value
-        const { createdAt, data } = record
+    const { scan } = this.backend
+    if (!scan) throw new SessionUnsupported(this.backend.name, 'list its sessions')
+    for await (const { records } of this.#batches(scan)) {
+      for (const { key: handle, record } of records) {
+        const { createdAt } = record
         const expiresAt = this.#trueExpiry(record)
-        const session = isExpired(expiresAt, this.#settings.now()) ? undefined : this.#codec.decode(data, expiresAt)
+        const session = isExpired(expiresAt, this.#settings.now()) ? undefined : this.#decode(record.data, expiresAt)
         if (session) yield { handle, createdAt, expiresAt, session: session as Session }
+        this.#checkOpen()
       }
-    } finally {
-      // Not awaited: behind a batch that the server does not answer, it would never come.
-      records.return?.()?.catch(() => {})
     }
   }
 
   /**
-   * Deletes what has expired, and answers how many sessions that were. Runs by itself every `pruneInterval`; on servers that
-   * collect expired sessions themselves there is nothing to do. Two calls at once are one.
+   * Deletes what has expired some time ago, and answers how many sessions that were. Runs by itself every `pruneInterval`;
+   * on servers that collect expired sessions themselves there is nothing to do. Two calls at once are one.
    */
   async prune(): Promise<number> {
     this.#checkOpen()
-    this.#pruning ??= traced(this.backend.name, 'prune', () => this.#pruneAll()).finally(() => {
+    this.#pruning ??= Promise.resolve(traced(this.backend.name, 'prune', () => this.#pruneAll())).finally(() => {
       this.#pruning = undefined
     })
     return this.#pruning
@@ -163,7 +171,7 @@ export class SessionStore<Session extends object = any> {
   /** Resolves when the server answers. */
   async ping(): Promise<void> {
     this.#checkOpen()
-    await this.#guard.call(this.#guard.deadline(), () => this.#ping())
+    await (this.backend.ping ? this.backend.ping() : this.backend.read(keyOf('ping')))
   }
 
   /**
@@ -173,62 +181,72 @@ export class SessionStore<Session extends object = any> {
   close(): Promise<void> {
     this.#closing ??= (async () => {
       this.#pruner.stop()
-      this.#guard.close()
-      await this.backend.close?.()
+      this.backend.guard.close()
+      await this.#closeBackend()
     })()
     return this.#closing
   }
 
-  async #get(sessionId: string): Promise<Traced<Session | null>> {
+  #get(sessionId: string): Awaitable<Traced<Session | null>> {
     const key = keyOf(sessionId)
-    const found = await this.#guard.call(this.#guard.deadline(), () => this.backend.read(key))
+    const found = this.backend.read(key)
+    if (!isPromise(found)) return this.#found(key, found, new Waited())
+    const begun = performance.now()
+    return found.then((came) => this.#found(key, came, new Waited(performance.now() - begun)))
+  }
+
+  #found(key: string, found: StoredRecord | 'unreadable' | undefined, waited: Waited): Traced<Session | null> {
     if (found === undefined) return { outcome: 'miss', value: null }
+    if (found === 'unreadable') return { outcome: 'unreadable', value: null }
     const expiresAt = this.#trueExpiry(found.record)
     if (isExpired(expiresAt, this.#settings.now())) return { outcome: 'expired', value: null }
-    const session = this.#codec.decode(found.record.data, expiresAt)
+    const session = this.#decode(found.record.data, expiresAt)
     if (session === undefined) return { outcome: 'unreadable', value: null }
-    session[LOADED] = this.#saver.snapshot(key, found, session)
+    session[LOADED] = this.#saver.snapshot(key, found, session, waited)
     return { outcome: 'hit', value: session as Session }
   }
 
-  async #save(sessionId: string, session: Session, touchOnly: boolean): Promise<Traced<undefined>> {
+  /** Undefined when the text cannot be read. */
+  #decode(text: string, expiresAt: number): SessionData | undefined {
+    const session = this.#codec.parse(text)
+    if (session) restoreExpiry(session, expiresAt)
+    return session
+  }
+
+  #save(sessionId: string, session: Session, touchOnly: boolean): Awaitable<Traced<undefined>> {
     const key = keyOf(sessionId)
     if (typeof session !== 'object' || session === null) throw new TypeError('the session must be an object')
-    // The plugin saves a second time while it sends the error of the first: a request waits for one deadline, not two.
-    const { timeout } = this.#settings
-    const begun = performance.now()
-    const failedAt = this.#failedSaves.get(session)
-    const repeated = failedAt !== undefined && begun - failedAt < timeout
-    const deadline = this.#guard.deadline(repeated ? Math.min(REPEATED_SAVE_TIMEOUT, timeout) : timeout)
-    try {
-      const outcome = await this.#saver.save(key, session, deadline, touchOnly)
-      this.#failedSaves.delete(session)
-      return { outcome, value: undefined }
-    } catch (error) {
-      // Not "at the deadline": a timer may fire a moment before it.
-      const waited = performance.now() - begun > REPEATED_SAVE_TIMEOUT
-      if (waited && !repeated) this.#failedSaves.set(session, performance.now())
-      throw error
-    }
+    return andThen(this.#saver.save(key, session, touchOnly), (saved) =>
+      saved instanceof Refused
+        ? { outcome: 'refused', error: saved.error, value: undefined }
+        : { outcome: saved, value: undefined },
+    )
   }
 
   async #pruneAll(): Promise<Traced<number>> {
+    const { prune } = this.backend
     let total = 0
-    while (this.backend.prune && !this.#closing) {
-      const { removed, done } = await this.#guard.call(
-        this.#guard.deadline(),
-        // biome-ignore lint/style/noNonNullAssertion: tested in the loop's condition
-        () => this.backend.prune!(this.#settings.now()),
-      )
-      total += removed
-      if (done) break
-      await nextTurn() // requests first
+    if (prune) {
+      const before = this.#settings.now() - PRUNE_MARGIN
+      for await (const { removed } of this.#batches((from) => prune(before, from))) {
+        total += removed
+        if (this.#closing) break
+      }
     }
     return { outcome: 'done', value: total, removed: total }
   }
 
-  async #ping(): Promise<void> {
-    await (this.backend.ping ? this.backend.ping() : this.backend.read(keyOf('ping')))
+  /** All batches of an operation over the whole store, with a rest after each: requests first. */
+  async *#batches<B extends Batch>(next: (from: string | undefined) => Awaitable<B>): AsyncGenerator<B> {
+    let from: string | undefined
+    do {
+      const begun = performance.now()
+      const batch = await next(from)
+      const took = performance.now() - begun
+      yield batch
+      from = batch.next
+      if (from !== undefined) await sleep(Math.min(REST * took, this.#settings.timeout), undefined, { ref: false })
+    } while (from !== undefined)
   }
 
   /** Also right for sessions that were stored before `absoluteTimeout` was set or shortened. */
@@ -236,28 +254,28 @@ export class SessionStore<Session extends object = any> {
     return Math.min(expiresAt, createdAt + this.#settings.absoluteTimeout)
   }
 
-  #run<T>(operation: Operation, callback: Callback<T> | undefined, work: () => Promise<Traced<T>>) {
+  #run<T>(operation: Operation, callback: Callback<T> | undefined, work: () => Awaitable<Traced<T>>) {
     checkCallback(callback)
-    const outcome = traced(this.backend.name, operation, async () => {
-      this.#checkOpen()
-      this.#pruner.start()
-      return work()
-    })
-    return settle(outcome, callback)
+    return answer(
+      () =>
+        traced(this.backend.name, operation, () => {
+          this.#checkOpen()
+          this.#pruner.start()
+          return work()
+        }),
+      callback,
+    )
   }
 
-  async #runWhole<Verb, T>(
+  async #runWhole<V, T>(
     operation: Operation,
     what: string,
-    verb: Verb | undefined,
-    work: (verb: Verb) => Awaitable<T>,
+    verb: V | undefined,
+    work: (verb: V) => Promise<T>,
   ): Promise<T> {
     this.#checkOpen()
     if (verb === undefined) throw new SessionUnsupported(this.backend.name, what)
-    return traced(this.backend.name, operation, async () => ({
-      outcome: 'done',
-      value: await this.#guard.call(this.#guard.deadline(WHOLE_STORE_TIMEOUT), () => work(verb)),
-    }))
+    return traced(this.backend.name, operation, async () => ({ outcome: 'done', value: await work(verb) }))
   }
 
   #checkOpen(): void {

@@ -6,9 +6,9 @@ let count = 0
 
 /**
  * A version that no other write has or will have, in this process or another: 96 random bits a process, and a count.
- * Chosen by the writer, so that a backend whose driver sent a write twice recognises its own (see `Backend.replace`).
+ * Always 24 characters, so that a record's header has a fixed layout.
  */
 export function newVersion(): Version {
   count += 1
-  return `${prefix}${count.toString(36)}`
+  return prefix + count.toString(36).padStart(8, '0')
 }

@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto'
 import type { StoreOptions } from '../options.ts'
-import { SessionStore } from '../store.ts'
+import type { SessionStore } from '../store.ts'
+import { Records } from './records-view.ts'
 
 /** What a backend can do beyond the five verbs; found by looking whether the method is there. */
 export type Ability = 'ping' | 'prune' | 'count' | 'scan' | 'clear'
@@ -12,10 +14,12 @@ export function abilitiesOf(store: SessionStore): Ability[] {
 }
 
 /**
- * Makes a store on fresh, empty data, with these options added to the ones your server needs. It is called once a case;
- * the case closes the store, and whoever wrote this function disposes of the data.
+ * Opens a store on the data of this name, with these options added to the ones your server needs. The name is new for each
+ * case, and its data then empty; it will do as a prefix, a table or a file: a letter, then letters and digits, 20 in all. A
+ * second call with the same name opens another store on the same data, as another process would, with nothing in common
+ * but the server. The case closes the stores; whoever wrote this function disposes of the data.
  */
-export type MakeStore = (options: StoreOptions) => SessionStore | Promise<SessionStore>
+export type OpenStore = (name: string, options: StoreOptions) => SessionStore | Promise<SessionStore>
 
 /** One promise of the contract, as something to run. */
 export interface Case {
@@ -26,15 +30,19 @@ export interface Case {
   /** The abilities without which the case does not apply. */
   needs: readonly Ability[]
   /** Rejects with an AssertionError when the promise is broken. */
-  run(makeStore: MakeStore): Promise<void>
+  run(openStore: OpenStore): Promise<void>
 }
 
 /** What a case has at hand. */
 export interface Scene {
   /** The store under test. */
   store: SessionStore
-  /** Another store over the same records, as another process would have it. */
+  /** Another store on the same data, as another process would have it. */
   other: SessionStore
+  /** Opens one more. */
+  open(): Promise<SessionStore>
+  /** The records of `store`. */
+  records: Records
   /** The clock of both stores. It starts at the real time. */
   clock: Clock
 }
@@ -61,23 +69,27 @@ export function defineCase(
     rule,
     name,
     needs,
-    async run(makeStore) {
+    async run(openStore) {
       const clock = new Clock()
-      const all: StoreOptions = {
-        pruneInterval: false,
-        now: clock.now,
-        ...options,
+      const all: StoreOptions = { pruneInterval: false, now: clock.now, ...options }
+      const dataName = newName()
+      const opened: SessionStore[] = []
+      const open = async () => {
+        const store = await openStore(dataName, all)
+        opened.push(store)
+        return store
       }
-      const store = await makeStore(all)
       try {
-        await act({
-          store,
-          other: new SessionStore(store.backend, all),
-          clock,
-        })
+        const [store, other] = [await open(), await open()]
+        await act({ store, other, open, records: new Records(store), clock })
       } finally {
-        await store.close()
+        for (const store of opened) await store.close()
       }
     },
   }
+}
+
+/** A name for data that no other case has, in this run or another. */
+export function newName(): string {
+  return `c${randomBytes(10).toString('hex').slice(0, 19)}`
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import type { Backend, SessionRecord, StoredRecord, Version } from '../backend.ts'
+import type { SessionRecord, StoredRecord, Version } from '../backend.ts'
 import { keyOf } from '../key.ts'
 import type { SessionStore } from '../store.ts'
 import type { Clock } from './case.ts'
+import type { Records } from './records-view.ts'
 
 /** The lifetime of the sessions in these cases, in ms: longer than any case takes, so that no server collects one. */
 export const LIFETIME = 120_000
@@ -49,8 +50,9 @@ export function newRecord(clock: Clock, data = '{"a":1}', lifetime = LIFETIME): 
   return { data, createdAt: clock.ms, expiresAt: clock.ms + lifetime }
 }
 
-export async function stored(backend: Backend, key: string): Promise<StoredRecord> {
-  const found = await backend.read(key)
+/** The record under this key, which must be there. */
+export async function stored(records: Records, key: string): Promise<StoredRecord> {
+  const found = await records.read(key)
   assert.ok(found, 'the record is there')
   return found
 }

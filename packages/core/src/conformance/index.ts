@@ -4,8 +4,10 @@
  * ```ts
  * import { abilitiesOf, casesFor } from '@session-stores/core/conformance'
  *
- * test('it can do what it says', async () => assert.deepEqual(abilitiesOf(await makeStore({})), ['ping', 'clear']))
- * for (const c of casesFor(['ping', 'clear'])) test(`${c.rule} ${c.name}`, () => c.run(makeStore))
+ * const openStore = (name: string, options: StoreOptions) => new MyStore({ client, prefix: name, ...options })
+ *
+ * test('it can do what it says', () => assert.deepEqual(abilitiesOf(openStore('any', {})), ['ping', 'clear']))
+ * for (const c of casesFor(['ping', 'clear'])) test(`${c.rule} ${c.name}`, () => c.run(openStore))
  * ```
  *
  * The rules are listed in docs/contract.md.
@@ -23,7 +25,7 @@ export {
   type Ability,
   abilitiesOf,
   type Case,
-  type MakeStore,
+  type OpenStore,
 } from './case.ts'
 
 /** Every case there is, in the order of the rules. */

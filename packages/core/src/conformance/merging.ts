@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { SessionStore } from '../store.ts'
 import { defineCase } from './case.ts'
 import { dataOf, load, newSession } from './data.ts'
 
@@ -53,16 +52,9 @@ export const mergingCases = [
     assert.deepEqual(await dataOf(store, 'id'), Object.fromEntries(writers.map((key, n) => [key, n])))
   }),
 
-  defineCase('S29', 'eight processes at once on one session lose nothing', async ({ store, clock }) => {
+  defineCase('S29', 'eight processes at once on one session lose nothing', async ({ store, open, clock }) => {
     await store.set('id', newSession(clock))
-    const processes = Array.from(
-      { length: 8 },
-      () =>
-        new SessionStore(store.backend, {
-          now: clock.now,
-          pruneInterval: false,
-        }),
-    )
+    const processes = await Promise.all(Array.from({ length: 8 }, open))
     await Promise.all(
       processes.map(async (one, p) => {
         for (let n = 0; n < 4; n += 1)

@@ -1,32 +1,32 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Backend, SessionRecord, Version } from '../backend.ts'
+import type { SessionRecord, Version } from '../backend.ts'
 import { defineCase } from './case.ts'
 import { LIFETIME, newRecord, newSession, storageKey } from './data.ts'
 
 /** What only some backends can do. */
 export const optionalCases = [
-  defineCase('B21', 'a server that collects by itself never does so early', async ({ store: { backend }, clock }) => {
-    if (backend.prune !== undefined) return // it does not
+  defineCase('B21', 'a server that collects by itself never does so early', async ({ records, clock }) => {
+    if (records.isPruned) return // it does not
     clock.ms = Date.now() // which servers go by
     const short = newRecord(clock, '{"a":1}', 500)
     const long = newRecord(clock, '{"a":2}')
     const changes: Array<(key: string, version: Version) => unknown> = [
-      (key, version) => backend.touch(key, long.expiresAt, version),
-      (key, version) => backend.replace(key, long, version),
-      (key) => backend.write(key, long),
+      (key, version) => records.touch(key, long.expiresAt, version),
+      (key, version) => records.replace(key, long, version),
+      (key) => records.write(key, long),
     ]
     // Written to end soon, then prolonged. On a machine too slow for that, it may be gone already.
     const ends = new Map([[storageKey(9), clock.ms + 2000]])
-    await backend.write(storageKey(9), newRecord(clock, '{"a":1}', 2000))
+    await records.write(storageKey(9), newRecord(clock, '{"a":1}', 2000))
     for (const [n, change] of changes.entries()) {
-      await change(storageKey(n), await backend.write(storageKey(n), short))
+      await change(storageKey(n), await records.write(storageKey(n), short))
       if (Date.now() < short.expiresAt) ends.set(storageKey(n), long.expiresAt)
     }
     // Past the first end by what servers with a clock of whole seconds add.
     while (Date.now() < clock.ms + 2500) {
       for (const [key, end] of ends) {
-        const found = await backend.read(key)
+        const found = await records.read(key)
         if (Date.now() < end) assert.ok(found, `${end - Date.now()} ms before its end`)
       }
       await sleep(50)
@@ -36,20 +36,20 @@ export const optionalCases = [
   defineCase(
     'B22',
     'pruning deletes what has expired, and nothing else',
-    async ({ store: { backend }, clock }) => {
+    async ({ records, clock }) => {
       const now = clock.ms + 1000
       const offsets = Array.from({ length: 250 }, (_, n) => (n % 2 === 0 ? -(n / 2) : (n + 1) / 2))
       for (const [n, offset] of offsets.entries()) {
-        await backend.write(storageKey(n), {
+        await records.write(storageKey(n), {
           ...newRecord(clock),
           expiresAt: now + offset,
         })
       }
-      assert.equal(await pruneAll(backend, now), 125)
+      assert.equal(await records.prune(now), 125)
       for (const [n, offset] of offsets.entries()) {
-        assert.equal((await backend.read(storageKey(n))) !== undefined, offset > 0, `expiresAt = now + ${offset}`)
+        assert.equal((await records.read(storageKey(n))) !== undefined, offset > 0, `expiresAt = now + ${offset}`)
       }
-      assert.equal(await pruneAll(backend, now), 0)
+      assert.equal(await records.prune(now), 0)
     },
     { needs: ['prune'] },
   ),
@@ -57,18 +57,18 @@ export const optionalCases = [
   defineCase(
     'B23',
     'pruning deletes nothing that is prolonged at the same time',
-    async ({ store: { backend }, clock }) => {
+    async ({ records, clock }) => {
       const keys = Array.from({ length: 32 }, (_, n) => storageKey(n))
       const expired = newRecord(clock, '{"a":1}', 0)
-      const versions = await Promise.all(keys.map(async (each) => backend.write(each, expired)))
+      const versions = await Promise.all(keys.map(async (each) => records.write(each, expired)))
       const prolong = async (each: string, version: Version, n: number) => {
-        if (n % 2 === 0) return backend.touch(each, newRecord(clock).expiresAt, version)
-        return !['missing', 'conflict'].includes(await backend.replace(each, newRecord(clock), version))
+        if (n % 2 === 0) return records.touch(each, newRecord(clock).expiresAt, version)
+        return !['missing', 'conflict'].includes(await records.replace(each, newRecord(clock), version))
       }
-      const pruning = pruneAll(backend, clock.ms)
+      const pruning = records.prune(clock.ms)
       const prolonged = await Promise.all(keys.map((each, n) => prolong(each, versions[n] as Version, n)))
       await pruning
-      const there = await Promise.all(keys.map(async (each) => (await backend.read(each)) !== undefined))
+      const there = await Promise.all(keys.map(async (each) => (await records.read(each)) !== undefined))
       assert.deepEqual(there, prolonged)
     },
     { needs: ['prune'] },
@@ -93,20 +93,19 @@ export const optionalCases = [
   defineCase(
     'B25',
     'a scan sees every record that is there throughout',
-    async ({ store: { backend }, clock }) => {
+    async ({ records, clock }) => {
       const written = new Map<string, SessionRecord>()
       for (let n = 0; n < 250; n += 1) {
         const record = newRecord(clock, `{"n":${n}}`, LIFETIME + n)
         written.set(storageKey(n), record)
-        await backend.write(storageKey(n), record)
+        await records.write(storageKey(n), record)
       }
       const seen = new Set<string>()
-      // biome-ignore lint/style/noNonNullAssertion: the case needs the ability
-      for await (const { key, record } of backend.scan!()) {
+      for await (const { key, record } of records.scan()) {
         assert.deepEqual(record, written.get(key))
         seen.add(key)
         // What goes meanwhile must not make it step over what stays.
-        if (seen.size % 3 === 0) await backend.remove(key)
+        if (seen.size % 3 === 0) await records.remove(key)
       }
       assert.equal(seen.size, written.size)
     },
@@ -141,14 +140,3 @@ export const optionalCases = [
     { needs: ['ping'] },
   ),
 ]
-
-async function pruneAll(backend: Backend, now: number): Promise<number> {
-  let total = 0
-  for (let batch = 0; batch < 1000; batch += 1) {
-    // biome-ignore lint/style/noNonNullAssertion: the case needs the ability
-    const { removed, done } = await backend.prune!(now)
-    total += removed
-    if (done) return total
-  }
-  return assert.fail('pruning comes to an end')
-}

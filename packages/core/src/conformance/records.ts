@@ -7,38 +7,38 @@ const key = storageKey()
 
 /** The backend's read, write, touch and remove. */
 export const recordCases = [
-  defineCase('B1', 'reading a key that is not there answers undefined', async ({ store: { backend } }) => {
-    assert.equal(await backend.read(key), undefined)
+  defineCase('B1', 'reading a key that is not there answers undefined', async ({ records }) => {
+    assert.equal(await records.read(key), undefined)
   }),
 
-  defineCase('B2', 'a record comes back exactly as it was given', async ({ store: { backend }, clock }) => {
+  defineCase('B2', 'a record comes back exactly as it was given', async ({ records, clock }) => {
     const odd =
       '{"text":"quote \\" slash \\\\ nul \\u0000 line\\n é 漢 🙂 %s $1 ; --","b":[1.5,null,{}],"a":{"z":1,"a":2}}'
     const given = { ...newRecord(clock, odd), userId: 'user-ü' }
-    const version = await backend.write(key, given)
-    assert.deepEqual(await backend.read(key), { record: given, version })
+    const version = await records.write(key, given)
+    assert.deepEqual(await records.read(key), { record: given, version })
     const withoutUser = newRecord(clock, '{}')
-    await backend.write(key, withoutUser)
-    assert.deepEqual((await stored(backend, key)).record, withoutUser)
+    await records.write(key, withoutUser)
+    assert.deepEqual((await stored(records, key)).record, withoutUser)
   }),
 
-  defineCase('B3', 'writing again overwrites, and answers another version', async ({ store: { backend }, clock }) => {
-    const first = await backend.write(key, newRecord(clock, '{"a":1}'))
-    const second = await backend.write(key, newRecord(clock, '{"a":2}'))
+  defineCase('B3', 'writing again overwrites', async ({ records, clock }) => {
+    const first = await records.write(key, newRecord(clock, '{"a":1}'))
+    const second = await records.write(key, newRecord(clock, '{"a":2}'))
     assert.notEqual(second, first)
-    assert.deepEqual(await backend.read(key), {
+    assert.deepEqual(await records.read(key), {
       record: newRecord(clock, '{"a":2}'),
       version: second,
     })
   }),
 
-  defineCase('B4', 'a record of 60 KiB is stored whole', async ({ store: { backend }, clock }) => {
+  defineCase('B4', 'a record of 60 KiB is stored whole', async ({ records, clock }) => {
     const large = newRecord(clock, `{"a":"${'é'.repeat(30 * 1024)}"}`)
-    await backend.write(key, large)
-    assert.deepEqual((await stored(backend, key)).record, large)
+    await records.write(key, large)
+    assert.deepEqual((await stored(records, key)).record, large)
   }),
 
-  defineCase('B5', 'far-off expiries are kept to the millisecond', async ({ store: { backend }, clock }) => {
+  defineCase('B5', 'far-off expiries are kept to the millisecond', async ({ records, clock }) => {
     const days = 24 * 60 * 60_000
     for (const expiresAt of [
       clock.ms + 45 * days + 1,
@@ -46,70 +46,65 @@ export const recordCases = [
       Date.UTC(2200, 0, 1) + 7,
       MAX_EXPIRES_AT,
     ]) {
-      await backend.write(key, { ...newRecord(clock), expiresAt })
-      assert.equal((await stored(backend, key)).record.expiresAt, expiresAt)
+      await records.write(key, { ...newRecord(clock), expiresAt })
+      assert.equal((await stored(records, key)).record.expiresAt, expiresAt)
     }
   }),
 
-  defineCase('B6', 'what is stored is a copy', async ({ store: { backend }, clock }) => {
+  defineCase('B6', 'what is stored is a copy', async ({ records, clock }) => {
     const given = newRecord(clock)
-    await backend.write(key, given)
+    await records.write(key, given)
     given.data = 'changed by the caller'
-    const first = await stored(backend, key)
+    const first = await stored(records, key)
     first.record.data = 'changed by the reader'
-    assert.deepEqual((await stored(backend, key)).record, newRecord(clock))
+    assert.deepEqual((await stored(records, key)).record, newRecord(clock))
   }),
 
-  defineCase('B7', 'records under different keys do not touch each other', async ({ store: { backend }, clock }) => {
+  defineCase('B7', 'records under different keys do not touch each other', async ({ records, clock }) => {
     const keys = Array.from({ length: 64 }, (_, n) => storageKey(n))
-    await Promise.all(keys.map((each, n) => backend.write(each, newRecord(clock, `{"n":${n}}`))))
-    await Promise.all(keys.filter((_, n) => n % 2 === 0).map((each) => backend.remove(each)))
-    const found = await Promise.all(keys.map((each) => backend.read(each)))
+    await Promise.all(keys.map((each, n) => records.write(each, newRecord(clock, `{"n":${n}}`))))
+    await Promise.all(keys.filter((_, n) => n % 2 === 0).map((each) => records.remove(each)))
+    const found = await Promise.all(keys.map((each) => records.read(each)))
     assert.deepEqual(
       found.map((each) => each?.record.data),
       keys.map((_, n) => (n % 2 === 0 ? undefined : `{"n":${n}}`)),
     )
   }),
 
-  defineCase('B8', 'touching moves the expiry and leaves data and version', async ({ store: { backend }, clock }) => {
+  defineCase('B8', 'touching moves the expiry and leaves data and version', async ({ records, clock }) => {
     const record = { ...newRecord(clock), userId: 'ada' }
-    const version = await backend.write(key, record)
+    const version = await records.write(key, record)
     const expiresAt = record.expiresAt + 12_345
-    assert.equal(await backend.touch(key, expiresAt, version), true)
-    assert.deepEqual(await backend.read(key), { record: { ...record, expiresAt }, version })
+    assert.equal(await records.touch(key, expiresAt, version), true)
+    assert.deepEqual(await records.read(key), { record: { ...record, expiresAt }, version })
   }),
 
-  defineCase('B9', 'touching never moves an expiry back', async ({ store: { backend }, clock }) => {
+  defineCase('B9', 'touching never moves an expiry back', async ({ records, clock }) => {
     const record = newRecord(clock)
-    const version = await backend.write(key, record)
-    assert.equal(await backend.touch(key, record.expiresAt, version), true)
-    assert.equal(await backend.touch(key, record.expiresAt - 1, version), true)
-    assert.equal((await stored(backend, key)).record.expiresAt, record.expiresAt)
+    const version = await records.write(key, record)
+    assert.equal(await records.touch(key, record.expiresAt, version), true)
+    assert.equal(await records.touch(key, record.expiresAt - 1, version), true)
+    assert.equal((await stored(records, key)).record.expiresAt, record.expiresAt)
   }),
 
-  defineCase('B10', 'touching what is gone answers false and makes nothing', async ({ store: { backend }, clock }) => {
-    const version = await backend.write(key, newRecord(clock))
-    await backend.remove(key)
-    assert.equal(await backend.touch(key, newRecord(clock).expiresAt, version), false)
-    assert.equal(await backend.read(key), undefined)
+  defineCase('B10', 'touching what is gone answers false and makes nothing', async ({ records, clock }) => {
+    const version = await records.write(key, newRecord(clock))
+    await records.remove(key)
+    assert.equal(await records.touch(key, newRecord(clock).expiresAt, version), false)
+    assert.equal(await records.read(key), undefined)
   }),
 
-  defineCase('B11', 'touching another version answers false and changes nothing', async ({ store, clock }) => {
-    const { backend } = store
-    const first = await backend.write(key, newRecord(clock))
-    const version = await backend.write(key, newRecord(clock, '{"a":2}', 60_000))
-    assert.equal(await backend.touch(key, clock.ms + 300_000, first), false)
-    assert.deepEqual(await backend.read(key), { record: newRecord(clock, '{"a":2}', 60_000), version })
+  defineCase('B11', 'touching another version answers false and changes nothing', async ({ records, clock }) => {
+    const first = await records.write(key, newRecord(clock))
+    const version = await records.write(key, newRecord(clock, '{"a":2}', 60_000))
+    assert.equal(await records.touch(key, clock.ms + 300_000, first), false)
+    assert.deepEqual(await records.read(key), { record: newRecord(clock, '{"a":2}', 60_000), version })
   }),
 
-  defineCase(
-    'B12',
-    'removing deletes, and answers whether there was anything',
-    async ({ store: { backend }, clock }) => {
-      await backend.write(key, newRecord(clock))
-      assert.equal(await backend.remove(key), true)
-      assert.equal(await backend.read(key), undefined)
-      assert.equal(await backend.remove(key), false)
-    },
-  ),
+  defineCase('B12', 'removing deletes, and answers whether there was anything', async ({ records, clock }) => {
+    await records.write(key, newRecord(clock))
+    assert.equal(await records.remove(key), true)
+    assert.equal(await records.read(key), undefined)
+    assert.equal(await records.remove(key), false)
+  }),
 ]

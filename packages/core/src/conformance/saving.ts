@@ -5,34 +5,38 @@ import { dataOf, LIFETIME, load, newSession, stored } from './data.ts'
 
 /** What a save does when nobody else interferes, and that what is gone stays gone. */
 export const savingCases = [
-  defineCase('S16', 'an unchanged session is not written again', async ({ store, clock }) => {
+  defineCase('S16', 'an unchanged session is not written again', async ({ store, records, clock }) => {
     await store.set('id', newSession(clock, { a: 1 }))
-    const before = await stored(store.backend, keyOf('id'))
+    const before = await stored(records, keyOf('id'))
     clock.advance(1000)
     await store.set('id', await load(store, 'id', clock))
-    assert.deepEqual(await stored(store.backend, keyOf('id')), before)
+    assert.deepEqual(await stored(records, keyOf('id')), before)
   }),
 
-  defineCase('S17', 'an unchanged session near its end is touched, not rewritten', async ({ store, clock }) => {
-    await store.set('id', newSession(clock, { a: 1 }))
-    const before = await stored(store.backend, keyOf('id'))
-    clock.advance(LIFETIME / 2)
-    await store.set('id', await load(store, 'id', clock))
-    const expiresAt = clock.ms + LIFETIME
-    assert.deepEqual(await stored(store.backend, keyOf('id')), {
-      ...before,
-      record: { ...before.record, expiresAt },
-    })
-  }),
+  defineCase(
+    'S17',
+    'an unchanged session near its end is touched, not rewritten',
+    async ({ store, records, clock }) => {
+      await store.set('id', newSession(clock, { a: 1 }))
+      const before = await stored(records, keyOf('id'))
+      clock.advance(LIFETIME / 2)
+      await store.set('id', await load(store, 'id', clock))
+      const expiresAt = clock.ms + LIFETIME
+      assert.deepEqual(await stored(records, keyOf('id')), {
+        ...before,
+        record: { ...before.record, expiresAt },
+      })
+    },
+  ),
 
-  defineCase('S18', 'a changed session is stored, and keeps its beginning', async ({ store, clock }) => {
+  defineCase('S18', 'a changed session is stored, and keeps its beginning', async ({ store, records, clock }) => {
     const createdAt = clock.ms
     await store.set('id', newSession(clock, { a: 1, b: 1 }))
     clock.advance(1000)
     const { b, ...session } = await load(store, 'id', clock)
     await store.set('id', { ...session, a: 2, c: 3 })
     assert.deepEqual(await dataOf(store, 'id'), { a: 2, c: 3 })
-    assert.equal((await stored(store.backend, keyOf('id'))).record.createdAt, createdAt)
+    assert.equal((await stored(records, keyOf('id'))).record.createdAt, createdAt)
   }),
 
   defineCase('S19', 'one session object can be saved several times', async ({ store, clock }) => {

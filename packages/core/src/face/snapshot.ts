@@ -1,4 +1,5 @@
-import type { StoredRecord } from './backend.ts'
+import type { StoredRecord } from '../backend.ts'
+import type { Waited } from './waited.ts'
 
 /**
  * The property under which a session carries its snapshot. `@fastify/session` copies the enumerable string keys of what
@@ -16,6 +17,8 @@ export interface SnapshotState {
   asked: number
   /** When the session was loaded or began. */
   loadedAt: number
+  /** How long the request has waited for the server so far. */
+  waited: Waited
 }
 
 /** Goes with a session from `get` to `set`. Invisible to JSON (and so to the plugin's change detection); prints nothing. */

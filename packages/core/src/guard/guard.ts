@@ -1,0 +1,205 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isPromise } from '../awaitable.ts'
+import type { Awaitable, Backend } from '../backend.ts'
+import { TryAgain, type Verb } from '../call.ts'
+import { isStoreError, SessionStoreUnavailable } from '../errors.ts'
+import { keyOf } from '../key.ts'
+import { Circuit, type CircuitOwner, type Outcome } from './circuit.ts'
+import { byDeadline } from './deadlines.ts'
+import { type CallOwner, GuardedCall } from './guarded-call.ts'
+import { scrubbed, secretsOf } from './scrub.ts'
+
+/** The least time that a call gets of a request that has waited for its whole time already, in ms. */
+const LEAST_TIME = 250
+/** How many times the usual time a call may take at least. */
+const ROOM = 4
+/** The longest pause before a call is sent again that lost against another one, in ms. */
+const MAX_BACKOFF = 64
+
+/** A `Backend` whose verbs are looked up by name. */
+type Verbs = Record<Verb, (...args: unknown[]) => Awaitable<unknown>>
+
+/**
+ * Stands between the store and its backend: every call ends by its deadline, what may pass is tried again, and every
+ * failure is a 503. The one place that knows time.
+ */
+export class Guard implements CallOwner, CircuitOwner {
+  readonly timeout: number
+  readonly #backend: Backend
+  readonly #now: () => number
+  /** The parts of the server that are in trouble. Usually none. */
+  readonly #circuits = new Map<string, Circuit>()
+  #usual = 0
+
+  /**
+   * @param now the store's clock
+   * @param timeout how long a call may take, in ms
+   */
+  constructor(backend: Backend, now: () => number, timeout: number) {
+    this.#backend = backend
+    this.#now = now
+    this.timeout = timeout
+  }
+
+  get usual(): number {
+    return this.#usual
+  }
+
+  /**
+   * The moment by which a call that begins now ends, on the clock of `performance.now()`.
+   * @param waited how long the same request has waited before, in ms: it waits for one timeout in all, but a server that
+   * answers gets the time it usually takes
+   */
+  deadline(waited = 0): number {
+    const least = Math.min(Math.max(LEAST_TIME, ROOM * this.#usual), this.timeout)
+    return performance.now() + Math.max(this.timeout - waited, least)
+  }
+
+  /** Runs one verb of the backend. What the backend answers at once is answered at once. */
+  run(verb: Verb, args: readonly unknown[], deadline: number): Awaitable<unknown> {
+    const begun = performance.now()
+    const call = new GuardedCall(this, verb, args, this.#now(), deadline, deadline - begun)
+    if (this.#circuits.size > 0) {
+      const circuit = this.#circuits.get(this.#partOf(call))
+      if (circuit?.isOpen) return circuit.enter(call)
+    }
+    if (begun >= deadline) throw this.#unavailable('no answer in time', call)
+    call.firstSentAt = begun
+    call.sentAt = begun
+    let answer: Awaitable<unknown>
+    try {
+      answer = this.#send(call)
+    } catch (error) {
+      if (!(error instanceof TryAgain)) throw this.#wrapped(error, call)
+      const promise = call.wait()
+      this.#onFailure(call, error, true)
+      return promise
+    }
+    if (!isPromise(answer)) return answer
+    const promise = call.wait()
+    answer.then(
+      (value) => this.#onAnswer(call, value),
+      (error) => this.#onFailure(call, error, true),
+    )
+    return promise
+  }
+
+  /** Waits for something of the store's own, such as a turn in a queue, by the same deadline. */
+  wait<T>(promise: Promise<T>, deadline: number): Promise<T> {
+    return byDeadline(promise, deadline, () => this.#unavailable('no answer in time'))
+  }
+
+  /** Stops pinging. */
+  close(): void {
+    for (const circuit of this.#circuits.values()) circuit.end()
+  }
+
+  send(call: GuardedCall): Outcome | Promise<Outcome> {
+    if (call.isSettled) return 'passed'
+    call.due = call.deadline
+    call.isAlone = false
+    call.sentAt = performance.now()
+    if (call.firstSentAt === 0) call.firstSentAt = call.sentAt
+    else call.attempt += 1
+    let answer: Awaitable<unknown>
+    try {
+      answer = this.#send(call)
+    } catch (error) {
+      return this.#onFailure(call, error, false)
+    }
+    if (!isPromise(answer)) return this.#onAnswer(call, answer)
+    return answer.then(
+      (value) => this.#onAnswer(call, value),
+      (error) => this.#onFailure(call, error, false),
+    )
+  }
+
+  async ping(work: { verb: Verb; key: string | undefined }): Promise<void> {
+    const begun = performance.now()
+    const call = new GuardedCall(this, 'ping', [work], this.#now(), begun + this.timeout, 0)
+    const timer = setTimeout(() => call.reject(undefined), this.timeout).unref()
+    try {
+      await (this.#backend.ping ? this.#backend.ping(work, call) : this.#backend.read(keyOf('ping'), call))
+      this.#measure(performance.now() - begun)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  onIdle(circuit: Circuit): void {
+    for (const [part, each] of this.#circuits) if (each === circuit) this.#circuits.delete(part)
+  }
+
+  onExpired(call: GuardedCall): void {
+    if (call.due < call.deadline) {
+      const reason = this.#circuits.get(this.#partOf(call))?.reason
+      call.reject(this.#unavailable('it does not answer', call, call.reason ?? reason))
+      return
+    }
+    // A call that had waited elsewhere for most of its time says nothing about the server.
+    const isSlow = call.firstSentAt > 0 && performance.now() - call.firstSentAt >= this.timeout / 2
+    if (isSlow && !call.isAlone) this.#circuitOf(call).open(call)
+    call.reject(this.#unavailable('no answer in time', call, call.reason))
+  }
+
+  #send(call: GuardedCall): Awaitable<unknown> {
+    return (this.#backend as unknown as Verbs)[call.verb](...call.args, call)
+  }
+
+  #onAnswer(call: GuardedCall, value: unknown): 'passed' {
+    if (call.isSettled) return 'passed'
+    if (call.key !== undefined) this.#measure(performance.now() - call.sentAt)
+    call.resolve(value)
+    return 'passed'
+  }
+
+  /** @param joins whether a call that may be sent again joins the line here; else whoever sent it sees to that */
+  #onFailure(call: GuardedCall, error: unknown, joins: boolean): Outcome {
+    if (call.isSettled) return 'passed'
+    if (!(error instanceof TryAgain)) {
+      call.reject(this.#wrapped(error, call))
+      return 'passed'
+    }
+    call.reason = error.cause
+    call.isAlone = error.alone
+    if (error.alone) {
+      void this.#sendLater(call)
+      return 'passed'
+    }
+    if (joins) this.#circuitOf(call).retry(call)
+    return 'again'
+  }
+
+  async #sendLater(call: GuardedCall): Promise<void> {
+    await sleep(Math.random() * Math.min(2 ** call.attempt, MAX_BACKOFF), undefined, { ref: false })
+    if ((await this.send(call)) === 'again') this.#circuitOf(call).retry(call)
+  }
+
+  /** A moving average, as TCP has it (RFC 6298): one slow answer does not make the next outage a long one. */
+  #measure(took: number): void {
+    this.#usual = this.#usual === 0 ? took : this.#usual + (took - this.#usual) / 8
+  }
+
+  #partOf(work: GuardedCall): string {
+    return this.#backend.partOf?.(work) ?? ''
+  }
+
+  #circuitOf(call: GuardedCall): Circuit {
+    const part = this.#partOf(call)
+    let circuit = this.#circuits.get(part)
+    if (circuit === undefined) {
+      circuit = new Circuit(this)
+      this.#circuits.set(part, circuit)
+    }
+    return circuit
+  }
+
+  #wrapped(error: unknown, call: GuardedCall): Error {
+    return isStoreError(error) ? error : this.#unavailable('the operation failed', call, error)
+  }
+
+  #unavailable(what: string, call?: GuardedCall, cause?: unknown): Error {
+    const options = cause === undefined ? undefined : { cause: scrubbed(cause, secretsOf(call?.args ?? [])) }
+    return new SessionStoreUnavailable(this.#backend.name, what, options)
+  }
+}

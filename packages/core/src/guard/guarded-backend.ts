@@ -1,0 +1,64 @@
+import type { Awaitable, Backend, Batch, KeyedRecord, SessionRecord, StoredRecord, Version } from '../backend.ts'
+import type { Call } from '../call.ts'
+import { Guard } from './guard.ts'
+
+/** What a guarded verb needs to know of a call; without it, it may take the store's `timeout` from now. */
+export type Limit = Pick<Call, 'deadline'>
+
+/**
+ * A backend behind a guard, and a backend itself, with the same optional verbs: each verb ends by its deadline, is tried
+ * again where that may help, and fails with a 503 that holds nothing of the session.
+ */
+export class GuardedBackend implements Backend {
+  readonly name: string
+  readonly guard: Guard
+  readonly prune?: (before: number, from?: string, limit?: Limit) => Awaitable<Batch & { removed: number }>
+  readonly count?: (from?: string, limit?: Limit) => Awaitable<Batch & { count: number }>
+  readonly scan?: (from?: string, limit?: Limit) => Awaitable<Batch & { records: KeyedRecord[] }>
+  readonly clear?: (from?: string, limit?: Limit) => Awaitable<Batch>
+  readonly ping?: () => Awaitable<void>
+
+  /**
+   * @param now the store's clock
+   * @param timeout how long a call may take, in ms
+   */
+  constructor(backend: Backend, now: () => number, timeout: number) {
+    this.name = backend.name
+    this.guard = new Guard(backend, now, timeout)
+    if (backend.prune) this.prune = (before, from, limit) => this.#run('prune', [before, from], limit)
+    if (backend.count) this.count = (from, limit) => this.#run('count', [from], limit)
+    if (backend.scan) this.scan = (from, limit) => this.#run('scan', [from], limit)
+    if (backend.clear) this.clear = (from, limit) => this.#run('clear', [from], limit)
+    if (backend.ping) this.ping = () => this.#run('ping', [{ verb: 'ping', key: undefined }])
+  }
+
+  read(key: string, limit?: Limit): Awaitable<StoredRecord | 'unreadable' | undefined> {
+    return this.#run('read', [key], limit)
+  }
+
+  write(key: string, record: SessionRecord, version: Version, limit?: Limit): Awaitable<void> {
+    return this.#run('write', [key, record, version], limit)
+  }
+
+  replace(
+    key: string,
+    record: SessionRecord,
+    version: Version,
+    expected: Version,
+    limit?: Limit,
+  ): Awaitable<'replaced' | 'conflict' | 'missing'> {
+    return this.#run('replace', [key, record, version, expected], limit)
+  }
+
+  touch(key: string, expiresAt: number, expected: Version, limit?: Limit): Awaitable<boolean> {
+    return this.#run('touch', [key, expiresAt, expected], limit)
+  }
+
+  remove(key: string, limit?: Limit): Awaitable<boolean> {
+    return this.#run('remove', [key], limit)
+  }
+
+  #run<T>(verb: Parameters<Guard['run']>[0], args: readonly unknown[], limit?: Limit): Awaitable<T> {
+    return this.guard.run(verb, args, limit?.deadline ?? this.guard.deadline()) as Awaitable<T>
+  }
+}

@@ -1,0 +1,101 @@
+import type { Call, Verb, Work } from '../call.ts'
+import { deadlines, type Timed } from './deadlines.ts'
+
+/** What a call reports to when its time is up. Must reject it. */
+export interface CallOwner {
+  onExpired(call: GuardedCall): void
+}
+
+/** The verbs whose first argument is the key of a record. */
+const KEYED: ReadonlySet<Verb> = new Set(['read', 'write', 'replace', 'touch', 'remove'])
+
+/** One call of a backend's verb, with all that is needed to send it again. */
+export class GuardedCall implements Call, Work, Timed {
+  readonly verb: Verb
+  readonly args: readonly unknown[]
+  readonly now: number
+  deadline: number
+  /** When to give up: at the deadline, or earlier while the server is thought to be down. */
+  due: number
+  attempt = 1
+  /** When it was sent first, and last, on the clock of `performance.now()`; 0 for not yet. */
+  firstSentAt = 0
+  sentAt = 0
+  /** Why there is no answer yet. */
+  reason: unknown
+  /** Whether that reason is the call's own and says nothing about the server. */
+  isAlone = false
+  isSettled = false
+  readonly #owner: CallOwner
+  #promise: Promise<unknown> | undefined
+  #resolve: ((value: unknown) => void) | undefined
+  #reject: ((reason: unknown) => void) | undefined
+  #controller: AbortController | undefined
+  #isRejected = false
+  /** How much longer the deadline may still become, in ms. */
+  #extensible: number
+
+  /** @param wait how long core waits, in ms */
+  constructor(owner: CallOwner, verb: Verb, args: readonly unknown[], now: number, deadline: number, wait: number) {
+    this.#owner = owner
+    this.verb = verb
+    this.args = args
+    this.now = now
+    this.deadline = deadline
+    this.due = deadline
+    this.#extensible = wait
+  }
+
+  get key(): string | undefined {
+    return KEYED.has(this.verb) ? (this.args[0] as string) : undefined
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#isRejected) this.#controller.abort()
+    return this.#controller.signal
+  }
+
+  note(reason: unknown): void {
+    this.reason = reason
+  }
+
+  /** The caller's promise. From the first time on, the deadline is watched. */
+  wait(): Promise<unknown> {
+    this.#promise ??= new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+      deadlines.add(this)
+    })
+    return this.#promise
+  }
+
+  resolve(value: unknown): void {
+    this.#settle()
+    this.#resolve?.(value)
+  }
+
+  reject(reason: unknown): void {
+    this.#settle()
+    this.#isRejected = true
+    this.#controller?.abort()
+    this.#reject?.(reason)
+  }
+
+  expire(): void {
+    if (!this.isSettled) this.#owner.onExpired(this)
+  }
+
+  /** At most to twice its length: where the event loop is blocked again and again, the call still ends. */
+  extend(ms: number): void {
+    const more = Math.min(ms, this.#extensible)
+    this.#extensible -= more
+    this.deadline += more
+    this.due += more
+  }
+
+  #settle(): void {
+    this.isSettled = true
+    deadlines.delete(this)
+  }
+}
