@@ -2,7 +2,8 @@ import { channel } from 'node:diagnostics_channel'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { Browser, buildApp } from '@session-stores/testing'
 import { afterEach, describe, expect, test } from 'vitest'
-import { type Backend, MemoryStore, SessionStore, type StoreOptions } from '../src/index.ts'
+import { type Backend, SessionStore, type StoreOptions } from '../src/index.ts'
+import { memoryWith } from './backends.ts'
 
 /**
  * The memory backend behind a line that can be cut: calls then hang, and the ones that hung go on when it is mended. A
@@ -16,7 +17,7 @@ class CuttableBackend {
   #mended: Promise<void> | undefined
   #mend = () => {}
 
-  constructor(sound = new MemoryStore().backend) {
+  constructor(sound = memoryWith()) {
     const verbs = ['read', 'write', 'replace', 'touch', 'remove', 'ping'] as const
     const wrapped = verbs.map((verb) => [
       verb,
@@ -104,16 +105,10 @@ describe('a server that does not answer', () => {
   })
 
   test('one call that hangs does not keep others from a server that answers', async () => {
-    const sound = new MemoryStore().backend
     let hang = false
-    const backend: Backend = {
-      name: 'locked',
-      read: (key) => sound.read(key),
-      write: (key, record) => sound.write(key, record),
-      replace: (key, record, version) => (hang ? new Promise<never>(() => {}) : sound.replace(key, record, version)),
-      touch: (key, expiresAt, version) => sound.touch(key, expiresAt, version),
-      remove: (key) => sound.remove(key),
-    }
+    const backend = memoryWith((sound) => ({
+      replace: (...given) => (hang ? new Promise<never>(() => {}) : sound.replace(...given)),
+    }))
     const store = new SessionStore(backend, { timeout: 50 })
     closing.push(() => store.close())
     await store.set('id', { a: 1 })
@@ -162,18 +157,7 @@ describe('a server that does not answer', () => {
   })
 
   test('a scan ends too', async () => {
-    const sound = new MemoryStore().backend
-    const backend: Backend = {
-      name: 'hanging',
-      read: (key) => sound.read(key),
-      write: (key, record) => sound.write(key, record),
-      replace: (key, record, version) => sound.replace(key, record, version),
-      touch: (key, expiresAt, version) => sound.touch(key, expiresAt, version),
-      remove: (key) => sound.remove(key),
-      scan: async function* () {
-        await new Promise(() => {})
-      },
-    }
+    const backend = memoryWith({ scan: () => new Promise(() => {}) })
     const store = new SessionStore(backend, { timeout: 50 })
     closing.push(() => store.close())
     await expect(store.scan().next()).rejects.toMatchObject(unavailable)

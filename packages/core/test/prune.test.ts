@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
-import { type Backend, MemoryStore, type OperationMessage, SessionStore } from '../src/index.ts'
+import { type Backend, type OperationMessage, SessionStore } from '../src/index.ts'
+import { memoryWith } from './backends.ts'
 
 /** What each prune came to. */
 let outcomes: string[] = []
@@ -18,20 +19,11 @@ function listening(): void {
 afterEach(() => channel('session-stores:prune').unsubscribe(listen))
 
 function over(prune: NonNullable<Backend['prune']>, pruneInterval: number | false) {
-  const { backend: sound } = new MemoryStore()
   const closes = { count: 0 }
-  const backend: Backend = {
-    name: 'pruned',
-    read: (key) => sound.read(key),
-    write: (key, record) => sound.write(key, record),
-    replace: (key, record, version) => sound.replace(key, record, version),
-    touch: (key, expiresAt, version) => sound.touch(key, expiresAt, version),
-    remove: (key) => sound.remove(key),
-    prune,
-    close: () => {
-      closes.count += 1
-    },
+  const close = () => {
+    closes.count += 1
   }
+  const backend = memoryWith({ prune, close })
   return { store: new SessionStore(backend, { pruneInterval }), closes }
 }
 
@@ -45,7 +37,7 @@ test('pruning begins with the first use, comes at varied intervals, and goes on 
   const { store } = over(() => {
     calls += 1
     if (calls === 1) throw new Error('no server')
-    return { removed: 0, done: true }
+    return { removed: 0 }
   }, 1000)
   expect(vi.getTimerCount(), 'timers before the first use').toBe(0)
 
@@ -67,7 +59,7 @@ test('pruning begins with the first use, comes at varied intervals, and goes on 
 
 test('pruneInterval: false never prunes by itself', async () => {
   listening()
-  const { store } = over(() => ({ removed: 0, done: true }), false)
+  const { store } = over(() => ({ removed: 0 }), false)
   await store.get('id')
   await sleep(50)
   expect(outcomes).toEqual([])
@@ -79,7 +71,7 @@ test('a store that is closed prunes no more, and closes its backend once', async
   let calls = 0
   const { store, closes } = over(() => {
     calls += 1
-    return { removed: 1, done: false }
+    return { removed: 1, next: 'more' }
   }, 5)
   await store.get('id')
   await expect.poll(() => calls, { timeout: 10_000 }).toBeGreaterThan(2)
@@ -94,7 +86,7 @@ test('a store that is closed prunes no more, and closes its backend once', async
 
 test('between two batches requests have their turn', async () => {
   let batches = 0
-  const { store } = over(() => ({ removed: 1, done: ++batches === 100 }), false)
+  const { store } = over(() => ({ removed: 1, next: ++batches === 100 ? undefined : 'more' }), false)
   const pruning = store.prune()
   await new Promise((resolve) => setImmediate(resolve))
   expect(batches).toBeLessThan(100)

@@ -1,6 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
 import { afterEach, describe, expect, test } from 'vitest'
-import { MemoryStore, type OperationMessage, SessionStore } from '../src/index.ts'
+import { MemoryStore, newVersion, type OperationMessage, SessionStore } from '../src/index.ts'
+import { memoryWith } from './backends.ts'
 
 const HOUR = 3_600_000
 let now = Date.now()
@@ -170,21 +171,15 @@ describe('onConflict', () => {
 })
 
 test('a save that others foil each time ends, with an error that says so', async () => {
-  const { backend } = new MemoryStore()
   let attempts = 0
   const store = new SessionStore(
-    {
-      name: 'crowded',
-      read: backend.read.bind(backend),
-      write: backend.write.bind(backend),
-      touch: backend.touch.bind(backend),
-      remove: backend.remove.bind(backend),
-      replace: async (key, record, version) => {
+    memoryWith((sound) => ({
+      replace: async (key, record, version, expected, call) => {
         attempts += 1
-        await backend.write(key, { ...record, data: JSON.stringify({ theirs: attempts }) })
-        return backend.replace(key, record, version)
+        await sound.write(key, { ...record, data: JSON.stringify({ theirs: attempts }) }, newVersion(), call)
+        return sound.replace(key, record, version, expected, call)
       },
-    },
+    })),
     { timeout: 60_000 },
   )
   await store.set('id', { theirs: 0 })
@@ -243,7 +238,7 @@ describe('what a session holds', () => {
     await store.set('id', JSON.parse('{"a":1,"__proto__":{"admin":true}}'))
     const { value } = await store.scan().next()
     const spoilt = { data: '{"a":1,"__proto__":{"admin":true}}', createdAt: 0, expiresAt: 8.64e15 }
-    await store.backend.write(value?.handle ?? '', spoilt)
+    await store.backend.write(value?.handle ?? '', spoilt, newVersion())
     expect(Reflect.ownKeys(await store.get('id'))).toEqual(['a', '~loaded'])
   })
 
@@ -365,21 +360,36 @@ test('prune deletes what has expired, in batches, and answers how many', async (
   expect(await store.count()).toBe(1250)
 })
 
-test('a callback that throws is an uncaught exception of the caller’s, and is not called again', async () => {
-  const store = new MemoryStore()
-  for (const id of ['id', '']) {
+describe('a callback that throws', () => {
+  const failure = new Error('of the caller')
+
+  test('throws at its caller when it is called at once, and is not called again', () => {
+    for (const id of ['id', '']) {
+      const given: unknown[] = []
+      const get = () =>
+        new MemoryStore().get(id, (error) => {
+          given.push(error)
+          throw failure
+        })
+      expect(get).toThrow(failure)
+      expect(given).toEqual([id === '' ? expect.any(TypeError) : null])
+    }
+  })
+
+  test('is an uncaught exception when the answer came later, and is not called again', async () => {
+    const store = new SessionStore(memoryWith({ read: async () => undefined }))
     const uncaught = new Promise((resolve) => process.once('uncaughtException', resolve))
     const listeners = process.listeners('uncaughtException').slice(0, -1)
     for (const each of listeners) process.off('uncaughtException', each)
     const given: unknown[] = []
-    store.get(id, (error) => {
+    store.get('id', (error) => {
       given.push(error)
-      throw new Error('of the caller')
+      throw failure
     })
-    expect(await uncaught).toMatchObject({ message: 'of the caller' })
+    expect(await uncaught).toBe(failure)
     for (const each of listeners) process.on('uncaughtException', each)
-    expect(given).toEqual([id === '' ? expect.any(TypeError) : null])
-  }
+    expect(given).toEqual([null])
+  })
 })
 
 test('what a loaded session prints and lists shows no snapshot data', async () => {

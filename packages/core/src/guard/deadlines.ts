@@ -24,14 +24,12 @@ const LOST = 1000
 class Deadlines {
   readonly #pending = new Set<Timed>()
   #timer: NodeJS.Timeout | undefined
-  #lookedAt = 0
   #nextLook = Number.POSITIVE_INFINITY
 
   add(timed: Timed): void {
     const now = performance.now()
     this.#pending.add(timed)
     if (this.#timer === undefined) {
-      this.#lookedAt = now
       this.#schedule(now, Math.min(timed.due, now + TICK))
     } else if (timed.due < this.#nextLook || now > this.#nextLook + LOST) {
       this.#schedule(now, Math.min(timed.due, this.#nextLook))
@@ -54,9 +52,7 @@ class Deadlines {
     this.#timer = undefined
     const now = performance.now()
     const blocked = now - this.#nextLook
-    const since = this.#lookedAt
-    this.#lookedAt = now
-    if (blocked > BLOCKED) for (const timed of this.#pending) timed.extend(now - Math.max(since, this.#nextLook))
+    if (blocked > BLOCKED) for (const timed of this.#pending) timed.extend(blocked)
     // A timer comes before what the sockets hold: let that in first.
     setImmediate(() => this.#expire())
     if (this.#pending.size > 0) this.#schedule(now, now + TICK)

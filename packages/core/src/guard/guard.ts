@@ -58,7 +58,7 @@ export class Guard implements CallOwner, CircuitOwner {
   /** Runs one verb of the backend. What the backend answers at once is answered at once. */
   run(verb: Verb, args: readonly unknown[], deadline: number): Awaitable<unknown> {
     const begun = performance.now()
-    const call = new GuardedCall(this, verb, args, this.#now(), deadline, deadline - begun)
+    const call = new GuardedCall(this, verb, args, this.#now(), deadline)
     if (this.#circuits.size > 0) {
       const circuit = this.#circuits.get(this.#partOf(call))
       if (circuit?.isOpen) return circuit.enter(call)
@@ -116,7 +116,7 @@ export class Guard implements CallOwner, CircuitOwner {
 
   async ping(work: { verb: Verb; key: string | undefined }): Promise<void> {
     const begun = performance.now()
-    const call = new GuardedCall(this, 'ping', [work], this.#now(), begun + this.timeout, 0)
+    const call = new GuardedCall(this, 'ping', [work], this.#now(), begun + this.timeout)
     const timer = setTimeout(() => call.reject(undefined), this.timeout).unref()
     try {
       await (this.#backend.ping ? this.#backend.ping(work, call) : this.#backend.read(keyOf('ping'), call))
@@ -175,9 +175,9 @@ export class Guard implements CallOwner, CircuitOwner {
     if ((await this.send(call)) === 'again') this.#circuitOf(call).retry(call)
   }
 
-  /** A moving average, as TCP has it (RFC 6298): one slow answer does not make the next outage a long one. */
+  /** How far away the server is: follows a shorter time at once, and a longer one, which may be a queue, slowly. */
   #measure(took: number): void {
-    this.#usual = this.#usual === 0 ? took : this.#usual + (took - this.#usual) / 8
+    this.#usual = this.#usual === 0 || took < this.#usual ? took : this.#usual + (took - this.#usual) / 16
   }
 
   #partOf(work: GuardedCall): string {

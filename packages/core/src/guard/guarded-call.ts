@@ -9,6 +9,9 @@ export interface CallOwner {
 /** The verbs whose first argument is the key of a record. */
 const KEYED: ReadonlySet<Verb> = new Set(['read', 'write', 'replace', 'touch', 'remove'])
 
+/** How many blocks of the event loop move a deadline on: where it is blocked all the time, a call still ends. */
+const MAX_EXTENSIONS = 8
+
 /** One call of a backend's verb, with all that is needed to send it again. */
 export class GuardedCall implements Call, Work, Timed {
   readonly verb: Verb
@@ -32,18 +35,15 @@ export class GuardedCall implements Call, Work, Timed {
   #reject: ((reason: unknown) => void) | undefined
   #controller: AbortController | undefined
   #isRejected = false
-  /** How much longer the deadline may still become, in ms. */
-  #extensible: number
+  #extensions = 0
 
-  /** @param wait how long core waits, in ms */
-  constructor(owner: CallOwner, verb: Verb, args: readonly unknown[], now: number, deadline: number, wait: number) {
+  constructor(owner: CallOwner, verb: Verb, args: readonly unknown[], now: number, deadline: number) {
     this.#owner = owner
     this.verb = verb
     this.args = args
     this.now = now
     this.deadline = deadline
     this.due = deadline
-    this.#extensible = wait
   }
 
   get key(): string | undefined {
@@ -86,12 +86,11 @@ export class GuardedCall implements Call, Work, Timed {
     if (!this.isSettled) this.#owner.onExpired(this)
   }
 
-  /** At most to twice its length: where the event loop is blocked again and again, the call still ends. */
   extend(ms: number): void {
-    const more = Math.min(ms, this.#extensible)
-    this.#extensible -= more
-    this.deadline += more
-    this.due += more
+    this.#extensions += 1
+    if (this.#extensions > MAX_EXTENSIONS) return
+    this.deadline += ms
+    this.due += ms
   }
 
   #settle(): void {
