@@ -64,6 +64,20 @@ export interface Backend {
   remove(key: string, call: Call): Awaitable<boolean>
 
   /**
+   * **Optional.** Many `read`s as one command, answered in the order of the keys, of which one may come twice. What is
+   * thrown concerns them all; where one record alone fails, its place holds the error. With `partOf`, all keys are of
+   * one part.
+   */
+  readMany?(keys: string[], call: Call): Awaitable<Array<StoredRecord | 'unreadable' | undefined | Error>>
+
+  /**
+   * **Optional.** Many changes as one command, or as few: each has the outcome that its lone verb would have, in the order
+   * given. Two changes of one key take effect in that order. One that waits for a lock or that the server refuses does not
+   * hold up or fail the others: its place holds the error, a `TryAgain` to have it sent again by itself.
+   */
+  changeMany?(changes: Change[], call: Call): Awaitable<Array<ChangeAnswer | Error>>
+
+  /**
    * **Recommended.** Resolves when the part of the server that `work` is for can be reached and used, rejects otherwise.
    * Asked while that part is thought to be down, so it must be the cheapest real round trip there is, on a connection
    * that is known to be alive or new. Without it, reading a key that is not there does.
@@ -105,6 +119,16 @@ export interface Backend {
   /** **Optional.** Deletes one batch of this store's records, and nothing else on that server. */
   clear?(from: string | undefined, call: Call): Awaitable<Batch>
 }
+
+/** One of many changes: the verb, and what it is given. */
+export type Change =
+  | { verb: 'write'; key: string; record: SessionRecord; version: Version }
+  | { verb: 'replace'; key: string; record: SessionRecord; version: Version; expected: Version }
+  | { verb: 'touch'; key: string; expiresAt: number; expected: Version }
+  | { verb: 'remove'; key: string }
+
+/** What the verb answers: nothing for a `write`, a word for a `replace`, whether it took effect for the others. */
+export type ChangeAnswer = undefined | 'replaced' | 'conflict' | 'missing' | boolean
 
 /**
  * One step of an operation over the whole store. `from` is undefined for the first batch, and then the `next` that the

@@ -2,6 +2,8 @@ export type {
   Awaitable,
   Backend,
   Batch,
+  Change,
+  ChangeAnswer,
   KeyedRecord,
   SessionRecord,
   StoredRecord,

@@ -14,6 +14,7 @@ import { keyOf } from './key.ts'
 import { type SessionData, type Settings, type StoreOptions, settingsFrom } from './options.ts'
 import { Pruner } from './pruner.ts'
 import { Refused, Saver } from './save.ts'
+import { batched } from './with/batched.ts'
 
 /**
  * How long a session is over before it is pruned by this process's clock alone, in ms: a clock that is ahead by less than
@@ -66,7 +67,7 @@ export class SessionStore<Session extends object = any> {
       if (typeof backend?.[verb] !== 'function') throw new TypeError(`the backend must have the method ${verb}`)
     }
     if (typeof backend.name !== 'string') throw new TypeError('the backend must have a name')
-    this.backend = new GuardedBackend(backend, this.#settings.now, this.#settings.timeout)
+    this.backend = new GuardedBackend(batched(backend), this.#settings.now, this.#settings.timeout)
     this.#closeBackend = () => backend.close?.()
     this.#codec = new Codec(this.#settings.serializer, this.#settings.maxBytes)
     this.#saver = new Saver(this.backend, this.#codec, this.#settings)
