@@ -40,7 +40,7 @@ async function changeOne(sound: Backend, change: Change, call: Call) {
   if (change.verb === 'replace') {
     return sound.replace(change.key, change.record, change.version, change.expected, call)
   }
-  if (change.verb === 'touch') return sound.touch(change.key, change.expiresAt, change.expected, call)
+  if (change.verb === 'touch') return sound.touch(change.key, change.expiresAt, change.expected, change.userId, call)
   return sound.remove(change.key, call)
 }
 

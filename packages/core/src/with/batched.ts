@@ -21,6 +21,9 @@ export function batched(backend: Backend): Backend {
   return new BatchedBackend(backend)
 }
 
+/** The verbs that are no calls for one record, and stay as they are. */
+const PASSED_ON = ['ping', 'partOf', 'prune', 'count', 'scan', 'clear', 'findByUser', 'removeOfUser'] as const
+
 class BatchedBackend implements Backend {
   readonly name: string
   readonly ping?: NonNullable<Backend['ping']>
@@ -29,6 +32,8 @@ class BatchedBackend implements Backend {
   readonly count?: NonNullable<Backend['count']>
   readonly scan?: NonNullable<Backend['scan']>
   readonly clear?: NonNullable<Backend['clear']>
+  readonly findByUser?: NonNullable<Backend['findByUser']>
+  readonly removeOfUser?: NonNullable<Backend['removeOfUser']>
   readonly #inner: Backend
   readonly #reads: Batcher<string, StoredRecord | 'unreadable' | undefined>
   readonly #changes: Batcher<Change, ChangeAnswer>
@@ -36,7 +41,7 @@ class BatchedBackend implements Backend {
   constructor(inner: Backend) {
     this.name = inner.name
     this.#inner = inner
-    for (const verb of ['ping', 'partOf', 'prune', 'count', 'scan', 'clear'] as const) {
+    for (const verb of PASSED_ON) {
       if (inner[verb]) Object.assign(this, { [verb]: inner[verb].bind(inner) })
     }
     this.#reads = new Batcher(inner, {
@@ -69,8 +74,8 @@ class BatchedBackend implements Backend {
     >
   }
 
-  touch(...[key, expiresAt, expected, call]: Parameters<Backend['touch']>): Awaitable<boolean> {
-    return this.#changes.add({ verb: 'touch', key, expiresAt, expected }, call) as Awaitable<boolean>
+  touch(...[key, expiresAt, expected, userId, call]: Parameters<Backend['touch']>): Awaitable<boolean> {
+    return this.#changes.add({ verb: 'touch', key, expiresAt, expected, userId }, call) as Awaitable<boolean>
   }
 
   remove(key: string, call: Call): Awaitable<boolean> {
@@ -90,7 +95,7 @@ function changeOne(backend: Backend, change: Change, call: Call): Awaitable<Chan
     case 'replace':
       return backend.replace(key, change.record, change.version, change.expected, call)
     case 'touch':
-      return backend.touch(key, change.expiresAt, change.expected, call)
+      return backend.touch(key, change.expiresAt, change.expected, change.userId, call)
     case 'remove':
       return backend.remove(key, call)
   }
@@ -165,11 +170,11 @@ class Batcher<Item, Answer> {
       (answers) => {
         for (const [n, slot] of batch.entries()) {
           const answer = answers[n] as Answer | Error
-          slot.settle(answer instanceof Error ? withoutBatch(answer, batch) : answer)
+          slot.settle(answer instanceof Error ? withoutBatch(answer, batch.map(itemOf)) : answer)
         }
       },
       (error) => {
-        const clean = withoutBatch(error, batch)
+        const clean = withoutBatch(error, batch.map(itemOf))
         for (const slot of batch) slot.fail(clean)
       },
     )
@@ -177,9 +182,9 @@ class Batcher<Item, Answer> {
 }
 
 /** The error without what it may quote of any call in the batch: the guard only knows of the one that it is for. */
-function withoutBatch(error: unknown, batch: Slot<unknown, never>[]): Error {
+function withoutBatch(error: unknown, items: unknown[]): Error {
   if (isStoreError(error)) return error
-  const secrets = batch.flatMap(({ item }) => {
+  const secrets = items.flatMap((item) => {
     const { key, record } = (typeof item === 'string' ? { key: item } : item) as { key: string; record?: SessionRecord }
     return secretsOf([key, record])
   })
