@@ -22,6 +22,7 @@ export type Verb =
   | 'replace'
   | 'touch'
   | 'remove'
+  | 'insert'
   | 'prune'
   | 'count'
   | 'scan'

@@ -5,6 +5,7 @@ import type { Awaitable } from './backend.ts'
 /** What an operation came to. */
 export type Outcome =
   | 'hit' // get: there it is
+  | 'adopted' // get: taken over from the old store
   | 'miss' // get, destroy: there is none
   | 'expired' // get: past its expiry; set: saved with an expiry that has passed, so removed
   | 'unreadable' // get: the stored text cannot be read; it is kept

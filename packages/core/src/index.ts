@@ -24,6 +24,7 @@ export type { GuardedBackend, Limit } from './guard/guarded-backend.ts'
 export { MemoryStore } from './memory.ts'
 export type {
   ConflictResolver,
+  OldStore,
   Serializer,
   SessionData,
   StoreOptions,

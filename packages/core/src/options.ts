@@ -92,6 +92,22 @@ export interface StoreOptions {
   acceptPlaintext?: boolean | undefined
 
   /**
+   * The store that the application had before, to move in with nobody logged out: a session that this store does not have
+   * is looked for there by its id, taken over with its data and its expiry, and ended there. A log-out ends it in both.
+   * Any store with `get` and `destroy` for `@fastify/session` or express-session. Take it away again once its sessions
+   * have ended, or none is adopted any more. `createdAt` of an adopted session is when it was adopted.
+   * @default none
+   */
+  adopt?: OldStore | undefined
+
+  /**
+   * Leaves adopted sessions in the old store too, for as long as other processes still use only that. What those
+   * processes change then does not reach this store, and a log-out there does not end a session that was adopted.
+   * @default false
+   */
+  keepOld?: boolean | undefined
+
+  /**
    * The clock that decides what has expired: ms since the epoch. For tests.
    * @default Date.now
    */
@@ -113,6 +129,12 @@ export interface Serializer {
   parse(text: string): SessionData
 }
 
+/** The store that an application had before: any one for `@fastify/session` or express-session. */
+export interface OldStore {
+  get(sessionId: string, callback: (error?: unknown, session?: unknown) => void): unknown
+  destroy(sessionId: string, callback: (error?: unknown) => void): unknown
+}
+
 /** `StoreOptions` with the defaults filled in. */
 export interface Settings {
   ttl: number
@@ -127,6 +149,8 @@ export interface Settings {
   maxPerUser: number | undefined
   encryptionKeys: EncryptionKey[] | undefined
   acceptPlaintext: boolean
+  adopt: OldStore | undefined
+  keepOld: boolean
   now: () => number
 }
 
@@ -149,6 +173,8 @@ const known: ReadonlyArray<keyof StoreOptions> = [
   'maxPerUser',
   'encryptionKeys',
   'acceptPlaintext',
+  'adopt',
+  'keepOld',
   'now',
 ]
 
@@ -181,6 +207,8 @@ export function settingsFrom(options: StoreOptions = {}): Settings {
     maxPerUser: options.maxPerUser,
     encryptionKeys: encryptionKeysFrom(options.encryptionKeys),
     acceptPlaintext: options.acceptPlaintext ?? false,
+    adopt: options.adopt,
+    keepOld: options.keepOld ?? false,
     now: options.now === undefined ? realTime : wholeMs(options.now),
   }
   checkInteger('ttl', options.ttl, 1, Number.MAX_SAFE_INTEGER)
@@ -210,6 +238,12 @@ export function settingsFrom(options: StoreOptions = {}): Settings {
   if (settings.maxPerUser !== undefined && settings.userOf === undefined) {
     throw new TypeError('maxPerUser needs userOf, which says whose a session is')
   }
+  const { adopt, keepOld } = settings
+  if (adopt !== undefined && (typeof adopt?.get !== 'function' || typeof adopt.destroy !== 'function')) {
+    throw new TypeError('adopt must be a store with the methods get(id, callback) and destroy(id, callback)')
+  }
+  if (typeof keepOld !== 'boolean') throw wrong('keepOld', 'true or false', keepOld)
+  if (keepOld && adopt === undefined) throw new TypeError('keepOld needs adopt, the store that keeps the sessions')
   if (typeof settings.acceptPlaintext !== 'boolean')
     throw wrong('acceptPlaintext', 'true or false', settings.acceptPlaintext)
   if (settings.acceptPlaintext && settings.encryptionKeys === undefined) {

@@ -80,6 +80,9 @@ export class SessionStore<Session extends object = any> {
     this.#codec = new Codec(this.#settings.serializer, this.#settings.maxBytes)
     this.#users = new Users(this.backend, this.#records, (...given) => this.#decode(...given), this.#settings)
     if (this.#settings.maxPerUser !== undefined) this.#checkByUser()
+    if (this.#settings.adopt && !this.backend.insert) {
+      throw new SessionUnsupported(backend.name, 'adopt sessions from another store')
+    }
     this.#saver = new Saver(this.backend.guard, this.#records, this.#users, this.#codec, this.#settings)
     this.#pruner = new Pruner(() => this.prune(), backend.prune ? this.#settings.pruneInterval : false)
   }
@@ -115,7 +118,7 @@ export class SessionStore<Session extends object = any> {
   destroy(sessionId: string, callback: (error?: unknown) => void): void
   destroy(sessionId: string, callback?: Callback<void>): Promise<void> | undefined {
     return this.#run('destroy', callback, () =>
-      andThen(this.#saver.remove(keyOf(sessionId)), (removed) => ({
+      andThen(this.#saver.remove(keyOf(sessionId), sessionId), (removed) => ({
         outcome: removed ? 'removed' : 'miss',
         value: undefined,
       })),
@@ -259,10 +262,25 @@ export class SessionStore<Session extends object = any> {
 
   #get(sessionId: string): Awaitable<Traced<Session | null>> {
     const key = keyOf(sessionId)
-    const found = this.#records.read(key)
-    if (!isPromise(found)) return this.#found(key, found, new Waited())
     const begun = performance.now()
+    const found = this.#records.read(key)
+    if (this.#settings.adopt) return this.#getOrAdopt(sessionId, key, found, begun)
+    if (!isPromise(found)) return this.#found(key, found, new Waited())
     return found.then((came) => this.#found(key, came, new Waited(performance.now() - begun)))
+  }
+
+  async #getOrAdopt(
+    sessionId: string,
+    key: string,
+    ours: ReturnType<Records['read']>,
+    begun: number,
+  ): Promise<Traced<Session | null>> {
+    const waited = new Waited()
+    const stored = await ours
+    const found = stored ?? (await this.#saver.adopt(sessionId, key, performance.now() - begun))
+    waited.add(performance.now() - begun)
+    const answer = this.#found(key, found, waited)
+    return stored === undefined && answer.outcome === 'hit' ? { ...answer, outcome: 'adopted' } : answer
   }
 
   #found(key: string, found: StoredRecord | 'unreadable' | undefined, waited: Waited): Traced<Session | null> {

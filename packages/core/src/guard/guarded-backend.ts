@@ -15,6 +15,12 @@ export type Records = Omit<GuardedBackend, 'guard'>
 export class GuardedBackend implements Backend {
   readonly name: string
   readonly guard: Guard
+  readonly insert?: (
+    key: string,
+    record: SessionRecord,
+    version: Version,
+    limit?: Limit,
+  ) => Awaitable<'inserted' | 'exists'>
   readonly prune?: (before: number, from?: string, limit?: Limit) => Awaitable<Batch & { removed: number }>
   readonly count?: (from?: string, limit?: Limit) => Awaitable<Batch & { count: number }>
   readonly scan?: (from?: string, limit?: Limit) => Awaitable<Batch & { records: KeyedRecord[] }>
@@ -30,6 +36,9 @@ export class GuardedBackend implements Backend {
   constructor(backend: Backend, now: () => number, timeout: number) {
     this.name = backend.name
     this.guard = new Guard(backend, now, timeout)
+    if (backend.insert) {
+      this.insert = (key, record, version, limit) => this.#run('insert', [key, record, version], limit)
+    }
     if (backend.prune) this.prune = (before, from, limit) => this.#run('prune', [before, from], limit)
     if (backend.count) this.count = (from, limit) => this.#run('count', [from], limit)
     if (backend.scan) this.scan = (from, limit) => this.#run('scan', [from], limit)

@@ -45,7 +45,7 @@ export function sealed(inner: Records, keys: readonly EncryptionKey[], acceptPla
     }),
   })
 
-  const { scan, findByUser } = inner
+  const { insert, scan, findByUser } = inner
   const layer: Records = {
     ...optionalVerbs(inner),
     name: inner.name,
@@ -54,6 +54,9 @@ export function sealed(inner: Records, keys: readonly EncryptionKey[], acceptPla
     replace: (key, record, version, expected, limit) => inner.replace(key, seal(key, record), version, expected, limit),
     touch: (key, expiresAt, expected, userId, limit) => inner.touch(key, expiresAt, expected, userId, limit),
     remove: (key, limit) => inner.remove(key, limit),
+    ...(insert && {
+      insert: (key, record, version, limit) => insert(key, seal(key, record), version, limit),
+    }),
     ...(scan && { scan: (from, limit) => andThen(scan(from, limit), openBatch) }),
     ...(findByUser && { findByUser: (userId, from, limit) => andThen(findByUser(userId, from, limit), openBatch) }),
   }
