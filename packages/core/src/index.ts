@@ -10,7 +10,15 @@ export type {
   Version,
 } from './backend.ts'
 export { type Call, TryAgain, type Verb, type Work } from './call.ts'
-export type { OperationMessage, Outcome } from './diagnostics.ts'
+export type {
+  BackMessage,
+  DownMessage,
+  Operation,
+  OperationContext,
+  Outcome,
+  StoreIdentity,
+  UnopenedMessage,
+} from './diagnostics.ts'
 export {
   SessionConflict,
   SessionExpiryInvalid,
@@ -20,7 +28,8 @@ export {
   SessionTooLarge,
   SessionUnsupported,
 } from './errors.ts'
-export type { GuardedBackend, Limit } from './guard/guarded-backend.ts'
+export type { GuardedBackend } from './guard/guarded-backend.ts'
+export type { Limit } from './guard/guarded-call.ts'
 export { MemoryStore } from './memory.ts'
 export type {
   ConflictResolver,

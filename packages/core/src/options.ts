@@ -108,6 +108,12 @@ export interface StoreOptions {
   keepOld?: boolean | undefined
 
   /**
+   * Names this store on the diagnostics channels and in metrics, to tell it from others of its kind.
+   * @default the kind: 'redis', 'sqlite', …
+   */
+  name?: string | undefined
+
+  /**
    * The clock that decides what has expired: ms since the epoch. For tests.
    * @default Date.now
    */
@@ -151,6 +157,7 @@ export interface Settings {
   acceptPlaintext: boolean
   adopt: OldStore | undefined
   keepOld: boolean
+  name: string | undefined
   now: () => number
 }
 
@@ -175,6 +182,7 @@ const known: ReadonlyArray<keyof StoreOptions> = [
   'acceptPlaintext',
   'adopt',
   'keepOld',
+  'name',
   'now',
 ]
 
@@ -209,6 +217,7 @@ export function settingsFrom(options: StoreOptions = {}): Settings {
     acceptPlaintext: options.acceptPlaintext ?? false,
     adopt: options.adopt,
     keepOld: options.keepOld ?? false,
+    name: options.name,
     now: options.now === undefined ? realTime : wholeMs(options.now),
   }
   checkInteger('ttl', options.ttl, 1, Number.MAX_SAFE_INTEGER)
@@ -238,6 +247,7 @@ export function settingsFrom(options: StoreOptions = {}): Settings {
   if (settings.maxPerUser !== undefined && settings.userOf === undefined) {
     throw new TypeError('maxPerUser needs userOf, which says whose a session is')
   }
+  if (settings.name !== undefined && typeof settings.name !== 'string') throw wrong('name', 'a string', settings.name)
   const { adopt, keepOld } = settings
   if (adopt !== undefined && (typeof adopt?.get !== 'function' || typeof adopt.destroy !== 'function')) {
     throw new TypeError('adopt must be a store with the methods get(id, callback) and destroy(id, callback)')

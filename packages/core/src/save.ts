@@ -11,7 +11,8 @@ import { askedAtLoad, cookieExpiry, isPluginSession, isRolling, plainSession } f
 import { Snapshot, type SnapshotState } from './face/snapshot.ts'
 import { Waited } from './face/waited.ts'
 import type { Guard } from './guard/guard.ts'
-import type { Limit, Records } from './guard/guarded-backend.ts'
+import type { Records } from './guard/guarded-backend.ts'
+import type { Limit } from './guard/guarded-call.ts'
 import { KeyedQueue, type Writers } from './keyed-queue.ts'
 import { merge } from './merge.ts'
 import type { Settings } from './options.ts'
@@ -96,8 +97,11 @@ export class Saver {
     return new Snapshot(this, key, this.#loadedState(stored, session, waited))
   }
 
-  /** @param touchOnly the data stays as it is, whatever the session holds */
-  save(key: string, session: object, touchOnly: boolean): Awaitable<Saved> {
+  /**
+   * @param touchOnly the data stays as it is, whatever the session holds
+   * @param limit its deadline is set here
+   */
+  save(key: string, session: object, touchOnly: boolean, limit: Limit): Awaitable<Saved> {
     const cookieExpiresAt = cookieExpiry(session)
     const rolling = isRolling(session, cookieExpiresAt)
     const text = touchOnly ? undefined : this.#codec.encode(plainSession(session))
@@ -107,7 +111,7 @@ export class Saver {
       return 'skipped'
     const waited = loaded?.waited ?? this.#waited.get(session) ?? new Waited()
     const begun = performance.now()
-    const limit = { deadline: this.#guard.deadline(waited.within(this.#settings.timeout)) }
+    limit.deadline = this.#guard.deadline(waited.within(this.#settings.timeout))
     const save: Save = { key, session, text, cookieExpiresAt, rolling, limit, waited }
     const outcome = this.#inTurn(key, limit, (writers) => this.#saveInTurn(save, writers))
     if (!isPromise(outcome)) return outcome
