@@ -7,7 +7,8 @@ import type { Guard } from './guard/guard.ts'
 import type { Records } from './guard/guarded-backend.ts'
 import type { Limit } from './guard/guarded-call.ts'
 import { scrubbed } from './guard/scrub.ts'
-import type { OldStore, Settings } from './options.ts'
+import type { OldStore } from './options.ts'
+import type { Settings } from './settings.ts'
 import { newVersion } from './version.ts'
 
 /**

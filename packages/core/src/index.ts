@@ -10,6 +10,14 @@ export type {
   Version,
 } from './backend.ts'
 export { type Call, TryAgain, type Verb, type Work } from './call.ts'
+export {
+  checkOptions,
+  type OptionRule,
+  type OptionRules,
+  trueOrFalse,
+  withMethods,
+  wrongOption,
+} from './check-options.ts'
 export type {
   BackMessage,
   DownMessage,
@@ -39,6 +47,7 @@ export type {
   StoreOptions,
 } from './options.ts'
 export { expiryField, recordFromText, recordToText, withExpiry } from './record.ts'
+export { storeRules } from './settings.ts'
 export { type SessionInfo, SessionStore } from './store.ts'
 export type { UserSession } from './users.ts'
 export { newVersion } from './version.ts'
