@@ -1,0 +1,101 @@
+import type { SessionStore } from '@fastify/session'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+
+/** Replies that wait for the store to save their session. */
+const saving = new WeakSet<FastifyReply>()
+
+/** Whether this reply waits for the store to save its session. */
+export function isSaving(reply: FastifyReply): boolean {
+  return saving.has(reply)
+}
+
+/**
+ * Keeps a reply that is being sent from being overtaken.
+ *
+ * `@fastify/session` saves in an `onSend` hook. With a store that answers later, Fastify does not know meanwhile that a reply is
+ * on its way: after a hook or a handler that sent without returning the reply, it runs the next one, sends twice and
+ * ends the process (ERR_HTTP_HEADERS_SENT). So here `reply.sent` is true from the moment the store is asked until it has
+ * answered, as it is with a store that answers at once: Fastify then runs nothing more of that request, and drops a second
+ * reply with a warning in the log.
+ *
+ * And when the store has failed, the request loses its session, so that nothing half-read or half-changed is saved.
+ */
+export class ReplyGuard {
+  /** The store, for the plugin to use. */
+  readonly store: SessionStore
+  /** The reply with which a session is about to be saved. */
+  readonly #replies = new WeakMap<object, FastifyReply>()
+  /** What the store failed with. */
+  readonly #errors = new WeakSet<object>()
+
+  constructor(store: SessionStore) {
+    this.store = {
+      get: (id, callback) => {
+        store.get(id, (error, session) => {
+          this.#note(error)
+          callback(error, session)
+        })
+      },
+      set: (id, session, callback) => {
+        const reply = this.#replies.get(session)
+        this.#replies.delete(session)
+        if (reply === undefined) {
+          store.set(id, session, (error) => {
+            this.#note(error)
+            callback(error)
+          })
+          return
+        }
+        let answered = false
+        store.set(id, session, (error) => {
+          answered = true
+          release(reply)
+          // Fastify sends the error through onSend: the plugin must not save a second time
+          if (error) dropSession(reply.request)
+          callback(error)
+        })
+        if (!answered) hold(reply)
+      },
+      destroy: (id, callback) => {
+        store.destroy(id, (error) => {
+          this.#note(error)
+          callback(error)
+        })
+      },
+    }
+  }
+
+  /** For an `onSend` hook before the plugin's own. */
+  expectSave({ session }: FastifyRequest, reply: FastifyReply): void {
+    if (session?.sessionId) this.#replies.set(session, reply)
+  }
+
+  /** For an `onError` hook: an error of the store, or one that it caused, costs the request its session. */
+  handleError(request: FastifyRequest, error: unknown): void {
+    for (let cause = error, depth = 0; isObject(cause) && depth < 10; cause = (cause as Error).cause, depth += 1) {
+      if (this.#errors.has(cause)) return dropSession(request)
+    }
+  }
+
+  #note(error: unknown): void {
+    if (isObject(error)) this.#errors.add(error)
+  }
+}
+
+function hold(reply: FastifyReply): void {
+  saving.add(reply)
+  Object.defineProperty(reply, 'sent', { value: true, configurable: true })
+}
+
+function release(reply: FastifyReply): void {
+  if (saving.delete(reply)) Reflect.deleteProperty(reply, 'sent')
+}
+
+/** What the plugin itself leaves when it could not load a session: nothing to read, nothing to save. */
+function dropSession(request: FastifyRequest): void {
+  request.session = {} as never
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
