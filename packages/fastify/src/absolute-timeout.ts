@@ -3,7 +3,7 @@ import { hasStoredSession } from './cookie.ts'
 import type { Settings } from './options.ts'
 
 /** The key under which a session keeps when it began, in ms since the epoch. */
-export const CREATED_AT = '~createdAt'
+const CREATED_AT = '~createdAt'
 
 /**
  * Ends a session some time after it began, on any store: its cookie never says a later end, which the store and the plugin
@@ -12,7 +12,7 @@ export const CREATED_AT = '~createdAt'
 export class AbsoluteTimeout {
   readonly #timeout: number
   readonly #settings: Settings
-  /** What a request loaded. A handler that empties its session does not make it younger. */
+  /** What a request has loaded, by which a handler that empties its session does not make it younger. */
   readonly #loaded = new WeakMap<FastifyRequest, { id: string; createdAt: number }>()
 
   /** @param timeout ms */
@@ -22,33 +22,44 @@ export class AbsoluteTimeout {
   }
 
   /** For an `onRequest` hook after the plugin's own. */
-  loaded(request: FastifyRequest, done: (error?: Error) => void): void {
+  load(request: FastifyRequest, done: (error?: Error) => void): void {
     const { session } = request
-    const createdAt = (session as unknown as Record<string, unknown>)[CREATED_AT]
-    if (typeof createdAt !== 'number') return done()
-    if (createdAt + this.#timeout <= Date.now()) return session.regenerate(done)
-    this.#loaded.set(request, { id: session.sessionId, createdAt })
-    this.#limit(request, createdAt)
-    done()
+    const createdAt = fieldsOf(request)[CREATED_AT]
+    if (typeof createdAt !== 'number') {
+      done()
+    } else if (createdAt + this.#timeout <= Date.now()) {
+      session.regenerate(done)
+    } else {
+      this.#loaded.set(request, { id: session.sessionId, createdAt })
+      this.#limit(request, createdAt)
+      done()
+    }
   }
 
   /** For an `onSend` hook before the plugin's own. */
-  saving(request: FastifyRequest): void {
+  save(request: FastifyRequest): void {
     const { session } = request
     if (!session?.sessionId) return
-    const known = this.#loaded.get(request)
-    if (known?.id === session.sessionId) return this.#limit(request, known.createdAt)
-    // A session that holds nothing is not saved, so it has not begun
-    const { saveUninitialized } = this.#settings
-    if (!saveUninitialized && !hasStoredSession(request, this.#settings) && !session.isModified()) return
-    this.#limit(request, Date.now())
+    const loaded = this.#loaded.get(request)
+    if (loaded?.id === session.sessionId) this.#limit(request, loaded.createdAt)
+    else if (this.#isToBeSaved(request)) this.#limit(request, Date.now())
   }
 
-  #limit({ session }: FastifyRequest, createdAt: number): void {
-    const end = createdAt + this.#timeout
-    const { cookie } = session
-    if (cookie.expires && cookie.expires.getTime() > end) cookie.expires = new Date(end)
-    const data = session as unknown as Record<string, unknown>
-    if (data[CREATED_AT] !== createdAt) data[CREATED_AT] = createdAt
+  /** A session that holds nothing is not saved, so it does not begin. */
+  #isToBeSaved(request: FastifyRequest): boolean {
+    const { saveUninitialized } = this.#settings
+    return saveUninitialized || hasStoredSession(request, this.#settings) || request.session.isModified()
   }
+
+  #limit(request: FastifyRequest, createdAt: number): void {
+    const end = createdAt + this.#timeout
+    const { cookie } = request.session
+    if (cookie.expires && cookie.expires.getTime() > end) cookie.expires = new Date(end)
+    const fields = fieldsOf(request)
+    if (fields[CREATED_AT] !== createdAt) fields[CREATED_AT] = createdAt
+  }
+}
+
+function fieldsOf({ session }: FastifyRequest): Record<string, unknown> {
+  return session as unknown as Record<string, unknown>
 }

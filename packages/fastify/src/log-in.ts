@@ -7,7 +7,7 @@ export type SessionFields = Partial<Omit<Session, 'cookie'>>
 
 export interface LogInOptions {
   /** The keys of the visitor's session so far that are to be in the new one, such as `['cart']`. */
-  keep?: ReadonlyArray<keyof SessionFields> | undefined
+  keep?: ReadonlyArray<keyof SessionFields & string> | undefined
 }
 
 /** Keys of a session object that belong to one id: in a session under another id they would be wrong, or end it. */

@@ -104,8 +104,32 @@ const MINUTE = 60_000
 /** The longest delay that a Node timer takes, in ms. */
 const MAX_DELAY = 2 ** 31 - 1
 
+const known: ReadonlyArray<keyof SessionsOptions> = [
+  'store',
+  'secret',
+  'idleTimeout',
+  'absoluteTimeout',
+  'closeTimeout',
+  'closeStore',
+  'cookieName',
+  'cookie',
+  'rolling',
+  'saveUninitialized',
+  'idGenerator',
+  'cookiePrefix',
+  'algorithm',
+]
+
+/** Options of `register` itself, which Fastify hands on. */
+const registerOptions = ['prefix', 'logLevel', 'logSerializers']
+
 /** @throws TypeError that names the option, what it wants, and what is wrong with it */
 export function settingsFrom(options: SessionsOptions): Settings {
+  for (const name of Object.keys(options)) {
+    if (![...known, ...registerOptions].includes(name)) {
+      throw new TypeError(`unknown option ${inspect(name)}: the options are ${known.join(', ')}`)
+    }
+  }
   const { store, secret, algorithm, cookieName, idGenerator } = options
   for (const method of ['get', 'set', 'destroy'] as const) {
     if (typeof store?.[method] !== 'function') {

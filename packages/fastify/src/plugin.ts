@@ -37,7 +37,7 @@ async function register(app: FastifyInstance, options: SessionsOptions): Promise
     done()
   })
   app.addHook('onSend', (request, reply, _payload, done) => {
-    timeout?.saving(request)
+    timeout?.save(request)
     guard.expectSave(request, reply)
     done()
   })
@@ -53,7 +53,7 @@ async function register(app: FastifyInstance, options: SessionsOptions): Promise
     ...(settings.idGenerator && { idGenerator: settings.idGenerator }),
   })
 
-  if (timeout) app.addHook('onRequest', (request, _reply, done) => timeout.loaded(request, done))
+  if (timeout) app.addHook('onRequest', (request, _reply, done) => timeout.load(request, done))
   app.addHook('onSend', (request, reply, _payload, done) => {
     const setsCookie = renameCookie(request, reply, settings)
     // What shows a session is for one person: no cache keeps it. (OWASP Session Management Cheat Sheet, Web Content Caching)

@@ -72,8 +72,10 @@ export class ReplyGuard {
 
   /** For an `onError` hook: an error of the store, or one that it caused, costs the request its session. */
   handleError(request: FastifyRequest, error: unknown): void {
-    for (let cause = error, depth = 0; isObject(cause) && depth < 10; cause = (cause as Error).cause, depth += 1) {
-      if (this.#errors.has(cause)) return dropSession(request)
+    let cause = error
+    for (let depth = 0; isObject(cause) && depth < 10; depth += 1) {
+      if (this.#errors.has(cause)) dropSession(request)
+      cause = (cause as Error).cause
     }
   }
 

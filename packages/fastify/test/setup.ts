@@ -11,16 +11,24 @@ import { CookieJar } from 'tough-cookie'
 import { afterAll, beforeAll, describe } from 'vitest'
 import { type SessionsOptions, sessions } from '../src/index.ts'
 
+declare module 'fastify' {
+  interface Session {
+    user?: string
+    cart?: string[]
+    visits?: number
+  }
+}
+
 export const SECRET = 'a secret of the tests, of at least 32 characters'
 
 export type MakeStore = (options?: StoreOptions) => SessionStore & { close(): Promise<void> }
 
-const kinds = ['memory', 'sqlite', ...(process.env.SKIP_REDIS === '1' ? [] : ['redis'])] as const
+const kinds = ['memory', 'sqlite', ...(process.env.SKIP_REDIS === '1' ? [] : ['redis'])]
 
-/** The same tests on several stores, each on fresh, empty data: one in memory, one in a file, and one on a server. */
+/** The same tests on several stores: one in memory, one in a file, and one on a server. Each call makes an empty one. */
 export function describeOnStores(what: string, tests: (makeStore: MakeStore) => void): void {
-  describe.each(kinds)(`${what}, on a store of the kind %s`, (kind) => {
-    const closings: Array<() => unknown> = []
+  describe.each(kinds)(`${what}, on %s`, (kind) => {
+    const disposals: Array<() => unknown> = []
     let makeStore: MakeStore
     let count = 0
 
@@ -28,35 +36,37 @@ export function describeOnStores(what: string, tests: (makeStore: MakeStore) => 
       if (kind === 'redis') {
         const server = await RedisServer.start()
         const client = new Redis(server.url)
-        closings.push(
+        disposals.push(
           () => server.stop(),
           () => client.disconnect(),
         )
         makeStore = (options) => new RedisStore({ client, prefix: `${count++}:`, ...options })
       } else if (kind === 'sqlite') {
         const folder = dataFolder('fastify')
-        closings.push(() => removeFolder(folder))
+        disposals.push(() => removeFolder(folder))
         makeStore = (options) => new SqliteStore({ path: join(folder, `${count++}.sqlite`), ...options })
       } else {
         makeStore = (options) => new MemoryStore(options)
       }
     })
     afterAll(async () => {
-      for (const close of closings.reverse()) await close()
+      for (const dispose of disposals.reverse()) await dispose()
     })
 
     tests((options) => makeStore(options))
   })
 }
 
-/** An application on a port of its own, which is closed at the end of the test's scope: `await using`. */
+export type SiteOptions = Partial<SessionsOptions> & Pick<SessionsOptions, 'store'>
+
+/** An application on a port of its own. `await using` closes it. */
 export class Site implements AsyncDisposable {
   readonly app: FastifyInstance
-  readonly #base: string
+  readonly base: string
 
-  /** @param routes registers plugins and routes after the sessions */
+  /** @param routes registers plugins and routes, after the sessions */
   static async open(
-    options: Partial<SessionsOptions> & { store: SessionStore },
+    options: SiteOptions,
     routes: (app: FastifyInstance) => unknown,
     serverOptions: FastifyServerOptions = {},
   ): Promise<Site> {
@@ -70,12 +80,12 @@ export class Site implements AsyncDisposable {
 
   constructor(app: FastifyInstance, base: string) {
     this.app = app
-    this.#base = base
+    this.base = base
   }
 
-  /** A visitor of their own. @param origin where the browser takes the site to be, when a proxy stands before it */
+  /** A visitor of their own. @param origin where the browser takes the site to be, when a proxy for https stands before it */
   browser(origin?: `https://${string}`): Browser {
-    return new Browser(this.#base, origin)
+    return new Browser(this.base, origin)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -111,20 +121,26 @@ export class Browser {
     return this.#send(path, { method: 'POST', body: new URLSearchParams(fields), headers })
   }
 
-  /** Follows the redirect of an answer. */
-  follow(answer: Answer): Promise<Answer> {
-    return this.get(answer.headers.get('location') ?? '')
+  follow(redirect: Answer): Promise<Answer> {
+    return this.get(redirect.headers.get('location') ?? '')
   }
 
-  /** The `Cookie` header that the browser would send. */
-  cookieHeader(): Promise<string> {
+  /** The `Cookie` header that the browser would send: `session=…`. */
+  cookie(): Promise<string> {
     return this.jar.getCookieString(this.#origin)
   }
 
-  async #send(path: string, init: RequestInit & { headers: Record<string, string> }): Promise<Answer> {
+  /** Another one with the same cookies, as they are now. */
+  async copy(): Promise<Browser> {
+    const copy = new Browser(this.#base, this.#origin)
+    for (const cookie of await this.jar.getCookies(this.#origin)) await copy.jar.setCookie(cookie, this.#origin)
+    return copy
+  }
+
+  async #send(path: string, init: { method?: string; body?: URLSearchParams; headers: Record<string, string> }) {
     const url = new URL(path, this.#origin)
     const headers: Record<string, string> = { cookie: await this.jar.getCookieString(url.href), ...init.headers }
-    if (this.#origin !== this.#base) headers['x-forwarded-proto'] ??= 'https'
+    if (this.#origin.startsWith('https:')) headers['x-forwarded-proto'] ??= 'https'
     const response = await fetch(new URL(url.pathname + url.search, this.#base), {
       ...init,
       headers,
