@@ -1,8 +1,14 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { SessionStore } from '@fastify/session'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-/** Replies that wait for the store to save their session. */
-const saving = new WeakSet<FastifyReply>()
+/** Replies that wait for the store to save their session, as they are to go out. */
+const saving = new WeakMap<FastifyReply, Head>()
+
+interface Head {
+  status: number
+  headers: Record<string, unknown>
+}
 
 /** Whether this reply waits for the store to save its session. */
 export function isSaving(reply: FastifyReply): boolean {
@@ -85,12 +91,33 @@ export class ReplyGuard {
 }
 
 function hold(reply: FastifyReply): void {
-  saving.add(reply)
+  saving.set(reply, { status: reply.statusCode, headers: copied(reply.getHeaders()) })
   Object.defineProperty(reply, 'sent', { value: true, configurable: true })
 }
 
 function release(reply: FastifyReply): void {
-  if (saving.delete(reply)) Reflect.deleteProperty(reply, 'sent')
+  const head = saving.get(reply)
+  if (head === undefined) return
+  saving.delete(reply)
+  Reflect.deleteProperty(reply, 'sent')
+  restore(reply, head)
+}
+
+/** Whatever went on running may have set a status or headers of its own, too late. */
+function restore(reply: FastifyReply, { status, headers }: Head): void {
+  if (reply.statusCode !== status) reply.code(status)
+  for (const name of Object.keys({ ...reply.getHeaders(), ...headers })) {
+    if (isDeepStrictEqual(reply.getHeader(name), headers[name])) continue
+    reply.removeHeader(name)
+    if (name in headers) reply.header(name, headers[name])
+  }
+}
+
+/** `Set-Cookie` is a list, to which Fastify adds. */
+function copied(headers: object): Head['headers'] {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? [...value] : value]),
+  )
 }
 
 /** What the plugin itself leaves when it could not load a session: nothing to read, nothing to save. */
