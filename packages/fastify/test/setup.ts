@@ -116,9 +116,10 @@ export class Browser {
     return this.#send(path, { headers })
   }
 
-  /** @param fields a form's */
+  /** @param fields a form's; without any, there is no body */
   post(path: string, fields: Record<string, string> = {}, headers: Record<string, string> = {}): Promise<Answer> {
-    return this.#send(path, { method: 'POST', body: new URLSearchParams(fields), headers })
+    const body = Object.keys(fields).length > 0 ? { body: new URLSearchParams(fields) } : {}
+    return this.#send(path, { method: 'POST', ...body, headers })
   }
 
   follow(redirect: Answer): Promise<Answer> {
