@@ -1,8 +1,22 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Settings } from './options.ts'
 
 // The plugin knows the cookie by one name. Where it is to have another one over plain http, for a browser takes no
 // __Host- cookie there, that name is put in the place of the plugin's on the way in, and the other way round on the way out.
+
+/**
+ * Finds out at start what would else be an error at each reply, and one that no handler catches.
+ * @throws TypeError when there can be no such cookie
+ */
+export function checkCookie(app: FastifyInstance, { names, cookie }: Settings): void {
+  const { maxAge: _, secure: __, ...attributes } = cookie
+  try {
+    for (const name of [names.https, names.http]) app.serializeCookie(name, '', attributes)
+  } catch (cause) {
+    const why = (cause as Error).message
+    throw new TypeError(`there can be no cookie with this cookieName and these attributes in cookie: ${why}`, { cause })
+  }
+}
 
 /** What the session's cookie is called on this request's connection. */
 export function cookieName(request: FastifyRequest, { names }: Settings): string {

@@ -141,9 +141,8 @@ export function settingsFrom(options: SessionsOptions): Settings {
   if (options.idleTimeout !== undefined && given.maxAge !== undefined) {
     throw new TypeError('idleTimeout and cookie.maxAge are the same: set only one of them')
   }
-  const idleTimeout = options.idleTimeout ?? 30 * MINUTE
-  const absoluteTimeout = options.absoluteTimeout ?? 8 * 60 * MINUTE
-  const closeTimeout = options.closeTimeout ?? 5000
+  // Defaults in place of undefined only: null is a wrong value
+  const { idleTimeout = 30 * MINUTE, absoluteTimeout = 8 * 60 * MINUTE, closeTimeout = 5000 } = options
   checkMs('idleTimeout', idleTimeout)
   if ('maxAge' in given) checkMs('cookie.maxAge', given.maxAge)
   if (absoluteTimeout !== false) checkMs('absoluteTimeout', absoluteTimeout, ', or false')

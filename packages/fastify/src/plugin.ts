@@ -3,7 +3,7 @@ import fastifySession from '@fastify/session'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { AbsoluteTimeout } from './absolute-timeout.ts'
-import { hasStoredSession, readCookie, renameCookie } from './cookie.ts'
+import { checkCookie, hasStoredSession, readCookie, renameCookie } from './cookie.ts'
 import { finishRequestsFirst } from './drain.ts'
 import { type SessionsOptions, settingsFrom } from './options.ts'
 import { ReplyGuard } from './reply-guard.ts'
@@ -31,6 +31,7 @@ async function register(app: FastifyInstance, options: SessionsOptions): Promise
   warnOfDangers(app, settings)
   finishRequestsFirst(app, settings.closeTimeout)
   if (!app.hasReplyDecorator('setCookie')) await app.register(fastifyCookie)
+  checkCookie(app, settings)
 
   app.addHook('onRequest', (request, _reply, done) => {
     readCookie(request, settings)
