@@ -49,7 +49,7 @@ export function renameCookie(request: FastifyRequest, reply: FastifyReply, setti
   const renamed = lines.map((line) => (line.startsWith(`${known}=`) ? withName(name, line) : line))
   if (renamed.some((line, n) => line !== lines[n])) {
     reply.removeHeader('set-cookie')
-    reply.header('set-cookie', renamed)
+    reply.header('set-cookie', renamed.length === 1 ? renamed[0] : renamed)
   }
   return true
 }
