@@ -10,8 +10,8 @@ export interface LogInOptions {
   keep?: ReadonlyArray<keyof SessionFields & string> | undefined
 }
 
-/** Keys of a session object that belong to one id: in a session under another id they would be wrong, or end it. */
-const bound = ['cookie', 'sessionId', 'encryptedSessionId', '~loaded', '~createdAt']
+/** What a session object has besides the application's fields: it belongs to one id. */
+const bound = ['cookie', '~loaded', '~createdAt']
 
 /**
  * Logs a user in: ends the visitor's session and begins a new one, under a new id, which holds `data`. Whoever slipped the visitor

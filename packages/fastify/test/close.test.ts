@@ -3,12 +3,13 @@ import { once } from 'node:events'
 import { networkInterfaces } from 'node:os'
 import fastifyWebsocket from '@fastify/websocket'
 import { MemoryStore, type SessionStoreClosed } from '@session-stores/core'
-import { Gate } from '@session-stores/testing'
+import { Gate, until } from '@session-stores/testing'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { type SessionsOptions, sessions } from '../src/index.ts'
 import { SECRET } from './setup.ts'
+import { SlowStore } from './slow-store.ts'
 
 describe.each([
   ['as Fastify closes connections by itself', {}],
@@ -35,6 +36,16 @@ describe.each([
     await closed
     expect(await whyRefused(store)).toBe('SESSION_STORE_CLOSED')
   })
+})
+
+test('a request whose session is just being saved is finished too', async () => {
+  const store = new SlowStore()
+  const { app } = build({ store }, { forceCloseConnections: true })
+  const base = await app.listen({ host: '127.0.0.1', port: 0 })
+  const answer = fetch(`${base}/begin`, { method: 'POST' })
+  await until('the session is being saved', () => store.saves === 1)
+  await app.close()
+  expect((await answer).status).toBe(200)
 })
 
 test('a request that takes too long does not keep the application from closing', async () => {
@@ -119,6 +130,10 @@ function build(options: Partial<SessionsOptions> = {}, serverOptions: FastifySer
     scope.post('/slow', async ({ session }) => {
       session.user = 'ada'
       await gate.pass()
+      return 'done'
+    })
+    scope.post('/begin', async ({ session }) => {
+      session.user = 'ada'
       return 'done'
     })
     scope.post('/quick', async () => 'done')

@@ -35,6 +35,15 @@ describeOnStores('logIn and logOut', (makeStore) => {
     expect(await browser.cookie()).toBe('')
   })
 
+  test('a cookie for a whole domain is taken back as well', async () => {
+    await using site = await open(makeStore, undefined, { domain: 'site.example' })
+    const browser = site.browser('https://www.site.example')
+    await browser.post('/log-in')
+    expect(await browser.cookie()).toMatch(/^__Secure-/)
+    await browser.post('/log-out')
+    expect(await browser.cookie()).toBe('')
+  })
+
   test('a log-out of somebody who has no session is fine, also twice', async () => {
     await using site = await open(makeStore)
     const browser = site.browser()
@@ -106,8 +115,8 @@ test('without the plugin they say what is missing', async () => {
   expect((await app.inject('/')).body).toContain('register @session-stores/fastify before this route')
 })
 
-function open(makeStore: MakeStore, gate = new Gate()): Promise<Site> {
-  return Site.open({ store: makeStore() }, (app) => routes(app, gate), { trustProxy: 'loopback' })
+function open(makeStore: MakeStore, gate = new Gate(), cookie = {}): Promise<Site> {
+  return Site.open({ store: makeStore(), cookie }, (app) => routes(app, gate), { trustProxy: 'loopback' })
 }
 
 function routes(app: FastifyInstance, gate: Gate): void {

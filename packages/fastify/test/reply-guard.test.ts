@@ -1,13 +1,9 @@
 // A store that answers later leaves Fastify time to send a second reply. Shown here with one that takes its time to save.
 import { setTimeout as wait } from 'node:timers/promises'
-import type { SessionStore } from '@fastify/session'
-import { MemoryStore } from '@session-stores/core'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { describe, expect, test } from 'vitest'
 import { type Answer, Site } from './setup.ts'
-
-/** How long a save takes, in ms: longer than anything that a request has left to do. */
-const SAVE_TIME = 50
+import { SAVE_TIME, SlowStore } from './slow-store.ts'
 
 describe('a hook that sends and does not return the reply', () => {
   const phases = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const
@@ -239,41 +235,4 @@ function expectRefusal(answer: Answer): void {
   expect([status, body, headers.get('www-authenticate')]).toEqual([401, 'who are you?', 'Form'])
   expect(headers.get('content-type')).toBe('text/plain; charset=utf-8')
   expect(answer.cookies).toHaveLength(1)
-}
-
-/** A store in memory whose saves take a while, and may fail then. */
-class SlowStore implements SessionStore {
-  saves = 0
-  /** ms; undefined to answer at once */
-  saveTime: number | undefined = SAVE_TIME
-  readonly #store = new MemoryStore()
-  readonly #failure: Error | undefined
-  /** What was stored, by id: to answer at once, the sessions must be at hand. */
-  readonly #atHand = new Map<string, string>()
-
-  constructor(failure?: Error) {
-    this.#failure = failure
-  }
-
-  get: SessionStore['get'] = (id, callback) => {
-    if (this.saveTime !== undefined) this.#store.get(id, callback)
-    else callback(null, JSON.parse(this.#atHand.get(id) ?? 'null'))
-  }
-
-  set: SessionStore['set'] = (id, session, callback) => {
-    this.saves += 1
-    if (this.saveTime === undefined) {
-      this.#atHand.set(id, JSON.stringify(session))
-      callback()
-    } else {
-      setTimeout(() => {
-        if (this.#failure) callback(this.#failure)
-        else this.#store.set(id, session, callback)
-      }, this.saveTime)
-    }
-  }
-
-  destroy: SessionStore['destroy'] = (id, callback) => {
-    this.#store.destroy(id, callback)
-  }
 }

@@ -67,12 +67,14 @@ describeOnStores('a session', (makeStore) => {
     expect(await userOf(site, cookie)).toBe('')
   })
 
-  test('begins anew with a log-in', async () => {
+  test.each(['/log-in', '/log-in-by-spreading'])('begins anew at %s', async (path) => {
     await using site = await open({ store: makeStore(), absoluteTimeout: HOUR })
     const browser = site.browser()
     await browser.post('/begin')
     pass(25 * MINUTE)
-    await browser.post('/log-in')
+    await browser.get('/user')
+    pass(25 * MINUTE)
+    await browser.post(path)
     const cookie = await browser.cookie()
     for (let n = 0; n < 2; n += 1) {
       pass(25 * MINUTE)
@@ -189,6 +191,10 @@ function routes(app: FastifyInstance): void {
   })
   app.post('/log-in', async (request) => {
     await logIn(request, { user: 'grace' })
+    return 'ok'
+  })
+  app.post('/log-in-by-spreading', async (request) => {
+    await logIn(request, { ...request.session, user: 'grace' })
     return 'ok'
   })
   app.get('/user', async ({ session }) => session.user ?? '')
