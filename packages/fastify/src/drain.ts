@@ -7,7 +7,7 @@ import { isSaving } from './reply-guard.ts'
  *
  * @param within how long they may still take, in ms
  */
-export function finishRequestsFirst(app: FastifyInstance, within: number): void {
+export function drainBeforeClose(app: FastifyInstance, within: number): void {
   const running = new Set<FastifyReply>()
   let check: (() => void) | undefined
 

@@ -30,6 +30,7 @@ export async function logIn(
   data: SessionFields,
   { keep = [] }: LogInOptions = {},
 ): Promise<void> {
+  settingsOf(request)
   const { session } = request
   if (!session?.sessionId) {
     throw new TypeError(

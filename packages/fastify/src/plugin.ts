@@ -1,14 +1,14 @@
 import fastifyCookie from '@fastify/cookie'
 import fastifySession from '@fastify/session'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { AbsoluteTimeout } from './absolute-timeout.ts'
 import { checkCookie, hasStoredSession, readCookie, renameCookie } from './cookie.ts'
-import { finishRequestsFirst } from './drain.ts'
+import { drainBeforeClose } from './drain.ts'
 import { type SessionsOptions, settingsFrom } from './options.ts'
 import { ReplyGuard } from './reply-guard.ts'
 import { keepSettings } from './settings.ts'
-import { warnOfDangers } from './warnings.ts'
+import { warnAtStart } from './warnings.ts'
 
 /**
  * Sessions for a Fastify application: registers `@fastify/session`, and `@fastify/cookie` where it is not there yet, with
@@ -16,11 +16,14 @@ import { warnOfDangers } from './warnings.ts'
  *
  * @throws TypeError that names the wrong option
  */
-export const sessions = fp(register, { fastify: '5.x', name: '@session-stores/fastify' })
+export const sessions: FastifyPluginAsync<SessionsOptions> = fp(registerSessions, {
+  fastify: '5.x',
+  name: '@session-stores/fastify',
+})
 
-async function register(app: FastifyInstance, options: SessionsOptions): Promise<void> {
+async function registerSessions(app: FastifyInstance, options: SessionsOptions): Promise<void> {
   if (app.hasRequestDecorator('session')) {
-    throw new TypeError('@fastify/session is registered already: leave that to @session-stores/fastify')
+    throw new TypeError('request.session is there already: @session-stores/fastify registers @fastify/session itself')
   }
   const settings = settingsFrom(options)
   const { store, names, cookie, absoluteTimeout } = settings
@@ -28,8 +31,8 @@ async function register(app: FastifyInstance, options: SessionsOptions): Promise
   const timeout = absoluteTimeout === false ? undefined : new AbsoluteTimeout(absoluteTimeout, settings)
 
   keepSettings(app, settings)
-  warnOfDangers(app, settings)
-  finishRequestsFirst(app, settings.closeTimeout)
+  warnAtStart(app, settings)
+  drainBeforeClose(app, settings.closeTimeout)
   if (!app.hasReplyDecorator('setCookie')) await app.register(fastifyCookie)
   checkCookie(app, settings)
 
@@ -57,7 +60,7 @@ async function register(app: FastifyInstance, options: SessionsOptions): Promise
   if (timeout) app.addHook('onRequest', (request, _reply, done) => timeout.load(request, done))
   app.addHook('onSend', (request, reply, _payload, done) => {
     const setsCookie = renameCookie(request, reply, settings)
-    // What shows a session is for one person: no cache keeps it. (OWASP Session Management Cheat Sheet, Web Content Caching)
+    // A page with a session is for one person, not for caches (OWASP Session Management Cheat Sheet, "Web Content Caching")
     if (!reply.hasHeader('cache-control') && (setsCookie || hasStoredSession(request, settings))) {
       reply.header('cache-control', 'no-store')
     }

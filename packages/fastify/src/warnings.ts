@@ -9,7 +9,7 @@ const SECRET_LENGTH = 32
  * Says what is unsafe in production, and how to end it, as warnings of the process with a code of their own each. Nothing is
  * said where `NODE_ENV` is `development` or `test`.
  */
-export function warnOfDangers(app: FastifyInstance, settings: Settings): void {
+export function warnAtStart(app: FastifyInstance, settings: Settings): void {
   if (process.env.NODE_ENV === 'development' || process.env.NODE_ENV === 'test') return
   const { store, shortestSecret, cookie } = settings
 
@@ -30,7 +30,7 @@ export function warnOfDangers(app: FastifyInstance, settings: Settings): void {
   if (cookie.secure === true) return
 
   app.addHook('onListen', (done) => {
-    if (!isOnHttps(app) && app.addresses().some(isReachable)) {
+    if (app.addresses().some(isReachable) && !isOnHttps(app)) {
       warn(
         'SESSION_PLAIN_HTTP',
         'session cookies go over plain http, for anybody on the way to read. Put https in front and tell Fastify by trustProxy ' +
@@ -42,7 +42,7 @@ export function warnOfDangers(app: FastifyInstance, settings: Settings): void {
 
   let warned = false
   app.addHook('onRequest', (request, _reply, done) => {
-    if (!warned && saysHttpsInVain(request)) {
+    if (!warned && isUntrustedHttps(request)) {
       warned = true
       warn(
         'SESSION_UNTRUSTED_PROXY',
@@ -63,7 +63,7 @@ function keepsInMemory(store: Settings['store']): boolean {
   return backend?.name === 'memory' || store instanceof fastifySession.MemoryStore
 }
 
-/** A proxy that is trusted is taken to be there for https. */
+/** A proxy that is trusted is taken to be there for https: only with `trustProxy` do requests have `ips`. */
 function isOnHttps(app: FastifyInstance): boolean {
   return app.listeningOrigin.startsWith('https:') || app.hasRequestDecorator('ips')
 }
@@ -73,6 +73,6 @@ function isReachable(address: ReturnType<FastifyInstance['addresses']>[number]):
   return typeof address !== 'string' && !/^(127\.|::1$|::ffff:127\.)/.test(address.address)
 }
 
-function saysHttpsInVain(request: FastifyRequest): boolean {
+function isUntrustedHttps(request: FastifyRequest): boolean {
   return request.headers['x-forwarded-proto'] === 'https' && request.protocol !== 'https'
 }

@@ -111,8 +111,11 @@ describeOnStores('logIn and logOut', (makeStore) => {
 
 test('without the plugin they say what is missing', async () => {
   await using app = Fastify()
-  app.get('/', async (request, reply) => logOut(request, reply))
-  expect((await app.inject('/')).body).toContain('register @session-stores/fastify before this route')
+  app.get('/in', async (request) => logIn(request, {}))
+  app.get('/out', async (request, reply) => logOut(request, reply))
+  for (const path of ['/in', '/out']) {
+    expect((await app.inject(path)).body).toContain('register @session-stores/fastify before this route')
+  }
 })
 
 function open(makeStore: MakeStore, gate = new Gate(), cookie = {}): Promise<Site> {
