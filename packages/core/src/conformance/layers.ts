@@ -81,16 +81,10 @@ export class TroubledServer {
     const refusal = Object.assign(new Error('the server refuses'), { code: 'ECONNREFUSED' })
     if (trouble === 'refuses') throw refusal
     if (trouble === 'refuses for now') throw new TryAgain(refusal)
-    if (trouble === 'hangs') {
-      await this.#ended()
-      return pass()
-    }
+    const ended = new Promise<void>((resolve) => this.#waiting.push(resolve))
+    if (trouble === 'hangs') return ended.then(pass)
     const answer = await pass()
-    await this.#ended()
+    await ended
     return answer
-  }
-
-  #ended(): Promise<void> {
-    return new Promise((resolve) => this.#waiting.push(resolve))
   }
 }

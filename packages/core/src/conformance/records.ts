@@ -4,8 +4,8 @@ import type { GuardedBackend, Limit } from '../guard/guarded-backend.ts'
 import type { SessionStore } from '../store.ts'
 import { newVersion } from '../version.ts'
 
-/** So many batches mean that it never ends. */
-const MAX_BATCHES = 10_000
+/** So many batches for a few hundred records mean that it never ends. */
+const MAX_BATCHES = 1000
 
 /** The records of a store as the cases see them: each write makes its version, and whole-store verbs run to their end. */
 export class Records {
