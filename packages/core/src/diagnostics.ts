@@ -5,6 +5,7 @@ import type { Awaitable } from './backend.ts'
 /** What an operation came to. */
 export type Outcome =
   | 'hit' // get: there it is
+  | 'adopted' // get: taken over from the old store
   | 'miss' // get, destroy: there is none
   | 'expired' // get: past its expiry; set: saved with an expiry that has passed, so removed
   | 'unreadable' // get: the stored text cannot be read; it is kept
@@ -31,7 +32,17 @@ export interface OperationMessage {
   error?: unknown
 }
 
-export type Operation = 'get' | 'set' | 'destroy' | 'touch' | 'prune' | 'clear' | 'count'
+export type Operation =
+  | 'get'
+  | 'set'
+  | 'destroy'
+  | 'touch'
+  | 'prune'
+  | 'clear'
+  | 'count'
+  | 'listByUser'
+  | 'destroyByUser'
+  | 'index'
 
 export interface Traced<T> {
   outcome: Outcome
@@ -48,6 +59,9 @@ const channels: Record<Operation, Channel> = {
   prune: channel('session-stores:prune'),
   clear: channel('session-stores:clear'),
   count: channel('session-stores:count'),
+  listByUser: channel('session-stores:listByUser'),
+  destroyByUser: channel('session-stores:destroyByUser'),
+  index: channel('session-stores:index'),
 }
 
 /** Does the work, and publishes what came of it if anybody listens. */

@@ -2,6 +2,8 @@ export type {
   Awaitable,
   Backend,
   Batch,
+  Change,
+  ChangeAnswer,
   KeyedRecord,
   SessionRecord,
   StoredRecord,
@@ -22,10 +24,13 @@ export type { GuardedBackend, Limit } from './guard/guarded-backend.ts'
 export { MemoryStore } from './memory.ts'
 export type {
   ConflictResolver,
+  OldStore,
   Serializer,
   SessionData,
   StoreOptions,
 } from './options.ts'
 export { expiryField, recordFromText, recordToText, withExpiry } from './record.ts'
 export { type SessionInfo, SessionStore } from './store.ts'
+export type { UserSession } from './users.ts'
 export { newVersion } from './version.ts'
+export type { EncryptionKeyInput } from './with/encryption-key.ts'

@@ -7,7 +7,7 @@ export interface CallOwner {
 }
 
 /** The verbs whose first argument is the key of a record. */
-const KEYED: ReadonlySet<Verb> = new Set(['read', 'write', 'replace', 'touch', 'remove'])
+const KEYED: ReadonlySet<Verb> = new Set(['read', 'write', 'insert', 'replace', 'touch', 'remove'])
 
 /** How many blocks of the event loop move a deadline on: where it is blocked all the time, a call still ends. */
 const MAX_EXTENSIONS = 8
