@@ -30,15 +30,14 @@ export function scrubbed(error: unknown, secrets: readonly string[], depth = 1):
   return clean
 }
 
-/** What of a call's arguments is nobody's business: as it is, and as it looks within JSON. */
+/** What of a call's arguments is nobody's business. */
 export function secretsOf(args: readonly unknown[]): string[] {
   const texts = args.flatMap((arg) => {
     if (typeof arg === 'string') return [arg]
     const { data, userId } = (arg ?? {}) as Partial<SessionRecord>
     return [data, userId]
   })
-  const secrets = texts.filter((text) => text !== undefined && text.length >= LEAST_SECRET) as string[]
-  return secrets.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)])
+  return texts.filter((text) => text !== undefined && text.length >= LEAST_SECRET) as string[]
 }
 
 interface Fields extends Partial<Record<(typeof KEPT)[number], unknown>> {
