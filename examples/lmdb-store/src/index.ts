@@ -34,6 +34,7 @@ class LmdbBackend implements Backend {
   }
 
   read(key: string): StoredRecord | undefined {
+    this.#db.resetReadTxn() // or it would not see what another process has written in this very moment
     return this.#db.get(key)
   }
 
@@ -50,9 +51,8 @@ class LmdbBackend implements Backend {
   ): Promise<'replaced' | 'conflict' | 'missing'> {
     return this.#db.transaction(() => {
       const found = this.#db.get(key)
-      if (found === undefined) return 'missing'
-      if (found.version === version) return 'replaced' // the first attempt took effect; a touch may have followed
-      if (found.version !== expected) return 'conflict'
+      if (found?.version === version) return 'replaced' // sent again: it took effect, and a touch may have followed
+      if (found?.version !== expected) return found ? 'conflict' : 'missing'
       this.#db.putSync(key, { record, version })
       return 'replaced'
     })

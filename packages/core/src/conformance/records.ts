@@ -40,8 +40,9 @@ export class Records {
     return answer === 'replaced' ? version : answer
   }
 
-  async touch(key: string, expiresAt: number, expected: Version): Promise<boolean> {
-    return this.#backend.touch(key, expiresAt, expected)
+  /** @param userId the one of the record at that version */
+  async touch(key: string, expiresAt: number, expected: Version, userId?: string): Promise<boolean> {
+    return this.#backend.touch(key, expiresAt, expected, userId)
   }
 
   async remove(key: string): Promise<boolean> {

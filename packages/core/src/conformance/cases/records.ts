@@ -82,7 +82,7 @@ export const recordCases = [
     const record = { ...newRecord(clock), userId: 'ada' }
     const version = await records.write(key, record)
     const expiresAt = record.expiresAt + 12_345
-    assert.equal(await records.touch(key, expiresAt, version), true)
+    assert.equal(await records.touch(key, expiresAt, version, 'ada'), true)
     assert.deepEqual(await records.read(key), { record: { ...record, expiresAt }, version })
   }),
 
