@@ -62,6 +62,35 @@ export const brokenBatches: Broken[] = [
     })),
   },
   {
+    what: 'a backend that prunes and counts by the end that was written, not by the one that was touched',
+    noticedBy: ['B22', 'B24'],
+    ...brokenServer(({ write, replace, remove, scan }) => {
+      const ends = new Map<string, number>()
+      const isOver = (key: string, before: number) => (ends.get(key) ?? Number.POSITIVE_INFINITY) <= before
+      return {
+        write: (key, record, version) => {
+          ends.set(key, record.expiresAt)
+          write(key, record, version)
+        },
+        replace: (key, record, version, expected) => {
+          const answer = replace(key, record, version, expected)
+          if (answer === 'replaced') ends.set(key, record.expiresAt)
+          return answer
+        },
+        prune: (before, from) => {
+          const { records, next } = scan(from)
+          const over = records.filter(({ key }) => isOver(key, before))
+          for (const { key } of over) remove(key)
+          return { removed: over.length, next }
+        },
+        count: (from, { now }) => {
+          const { records, next } = scan(from)
+          return { count: records.filter(({ key }) => !isOver(key, now)).length, next }
+        },
+      }
+    }),
+  },
+  {
     what: 'a backend that prunes by the clock of the process alone',
     noticedBy: ['S39'],
     ...brokenServer(({ prune }) => ({ prune: (before, from, { now }) => prune(Math.max(before, now), from) })),
@@ -122,6 +151,16 @@ export const brokenBatches: Broken[] = [
           record: { ...record, expiresAt: toSecond(record.expiresAt) },
         }))
         return { records: rounded, next }
+      },
+    })),
+  },
+  {
+    what: 'a backend whose scan leaves out the user',
+    noticedBy: ['B25'],
+    ...brokenServer(({ scan }) => ({
+      scan: (from) => {
+        const { records, next } = scan(from)
+        return { records: records.map(({ key, record: { userId, ...record } }) => ({ key, record })), next }
       },
     })),
   },

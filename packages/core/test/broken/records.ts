@@ -36,7 +36,7 @@ export const brokenRecords: Broken[] = [
   },
   {
     what: 'a backend that forgets the user',
-    noticedBy: ['B2', 'B8', 'B28', 'B38'],
+    noticedBy: ['B2', 'B8', 'B25', 'B28', 'B38'],
     ...brokenServer(({ write }) => ({ write: (key, { userId, ...record }, version) => write(key, record, version) })),
   },
   {
@@ -44,6 +44,16 @@ export const brokenRecords: Broken[] = [
     noticedBy: ['B3', 'B11', 'B28', 'B38'],
     ...brokenServer(({ read, write }) => ({
       write: (key, record, version) => write(key, record, read(key)?.version ?? version),
+    })),
+  },
+  {
+    what: 'a backend whose write keeps the beginning of what it overwrites',
+    noticedBy: ['B3'],
+    ...brokenServer(({ read, write }) => ({
+      write: (key, record, version) => {
+        const createdAt = read(key)?.record.createdAt ?? record.createdAt
+        write(key, { ...record, createdAt }, version)
+      },
     })),
   },
   {

@@ -4,6 +4,8 @@ import type { SessionRecord, Version } from '../../backend.ts'
 import { defineCase } from '../case.ts'
 import { LIFETIME, MANY, newRecord, newSession, storageKey, writeMany } from '../data.ts'
 
+const key = storageKey()
+
 /** What only some backends can do. */
 export const optionalCases = [
   defineCase('B21', 'a server that collects by itself never does so early', async ({ records, clock }) => {
@@ -50,6 +52,9 @@ export const optionalCases = [
         assert.equal((await records.read(storageKey(n))) !== undefined, offset > 0, `expiresAt = now + ${offset}`)
       }
       assert.equal(await records.prune(now), 0)
+      const prolonged = { ...newRecord(clock), expiresAt: now }
+      await records.touch(key, now + 1, await records.write(key, prolonged))
+      assert.equal(await records.prune(now), 0, 'what was touched lives on')
     },
     { needs: ['prune'] },
   ),
@@ -85,8 +90,9 @@ export const optionalCases = [
       assert.equal(await store.count(), MANY - 1)
       if (!records.isPruned) return // the server counts what it still holds
       await store.set('outlives', newSession(clock, {}, 2 * LIFETIME))
+      await records.touch(key, clock.ms + 2 * LIFETIME, await records.write(key, newRecord(clock)))
       clock.advance(LIFETIME)
-      assert.equal(await store.count(), 1)
+      assert.equal(await store.count(), 2)
     },
     { needs: ['count'] },
   ),
@@ -98,6 +104,7 @@ export const optionalCases = [
       const written = new Map<string, SessionRecord>()
       for (let n = 0; n < MANY; n += 1) {
         const record = newRecord(clock, `{"n":${n}}`, LIFETIME + n)
+        if (n % 2 === 0) record.userId = `user ${n}`
         written.set(storageKey(n), record)
         await records.write(storageKey(n), record)
       }

@@ -23,14 +23,12 @@ export const recordCases = [
     assert.deepEqual((await stored(records, key)).record, withoutUser)
   }),
 
-  defineCase('B3', 'writing again overwrites', async ({ records, clock }) => {
-    const first = await records.write(key, newRecord(clock, '{"a":1}'))
-    const second = await records.write(key, newRecord(clock, '{"a":2}'))
+  defineCase('B3', 'writing again overwrites all of it', async ({ records, clock }) => {
+    const first = await records.write(key, { ...newRecord(clock, '{"a":1}'), userId: 'ada' })
+    const next = { ...newRecord(clock, '{"a":2}', 60_000), createdAt: clock.ms - 1 }
+    const second = await records.write(key, next)
     assert.notEqual(second, first)
-    assert.deepEqual(await records.read(key), {
-      record: newRecord(clock, '{"a":2}'),
-      version: second,
-    })
+    assert.deepEqual(await records.read(key), { record: next, version: second })
   }),
 
   defineCase('B4', 'a record of 60 KiB is stored whole', async ({ records, clock }) => {
