@@ -15,7 +15,6 @@ const known: Record<string, string> = {
   fastifyCookie: `import fastifyCookie from '@fastify/cookie'`,
   fastifySession: `import fastifySession from '@fastify/session'`,
   metrics: `declare const metrics: { timing(name: string, ms: number): void }`,
-  newPrefix: `declare function newPrefix(): string`,
   pool: `declare const pool: import('pg').Pool`,
   reply: `declare const reply: import('fastify').FastifyReply`,
   request: `declare const request: import('fastify').FastifyRequest`,
