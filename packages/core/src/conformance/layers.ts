@@ -8,10 +8,13 @@ const VERBS: readonly Verb[] = [
   'touch',
   'remove',
   'ping',
+  'insert',
   'prune',
   'count',
   'scan',
   'clear',
+  'findByUser',
+  'removeOfUser',
 ]
 
 /** A call on its way from a store to the backend. */

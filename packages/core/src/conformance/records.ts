@@ -47,6 +47,28 @@ export class Records {
     return this.#backend.touch(key, expiresAt, expected, userId)
   }
 
+  /** The version, or undefined when there was a record already. */
+  async insert(key: string, record: SessionRecord, version = newVersion()): Promise<Version | undefined> {
+    return (await this.#backend.insert?.(key, record, version)) === 'inserted' ? version : undefined
+  }
+
+  /** The keys of this user's records, each once. */
+  async keysOfUser(userId: string): Promise<string[]> {
+    const keys = new Set<string>()
+    for await (const { records } of batches((from) => this.#backend.findByUser?.(userId, from))) {
+      for (const { key } of records) keys.add(key)
+    }
+    return [...keys].sort()
+  }
+
+  async *findByUser(userId: string): AsyncGenerator<KeyedRecord> {
+    for await (const { records } of batches((from) => this.#backend.findByUser?.(userId, from))) yield* records
+  }
+
+  async removeOfUser(userId: string, keys: string[]): Promise<number> {
+    return (await this.#backend.removeOfUser?.(userId, keys)) ?? 0
+  }
+
   async remove(key: string): Promise<boolean> {
     return this.#backend.remove(key)
   }

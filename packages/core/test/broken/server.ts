@@ -32,6 +32,10 @@ export function newServer() {
       memory.replace(key, record, version, expected) as 'replaced' | 'conflict' | 'missing',
     touch: (key: string, expiresAt: number, expected: Version) => memory.touch(key, expiresAt, expected) as boolean,
     remove,
+    insert: (key: string, record: SessionRecord, version: Version) =>
+      memory.insert?.(key, record, version) as 'inserted' | 'exists',
+    findByUser: (userId: string) => memory.findByUser?.(userId) as { records: KeyedRecord[] } & Batch,
+    removeOfUser: (userId: string, keys: string[]) => memory.removeOfUser?.(userId, keys) as number,
     ping: () => {},
     prune: (cutoff: Cutoff, from?: string) => {
       const { records, next } = batch(from)
