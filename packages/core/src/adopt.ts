@@ -4,9 +4,11 @@ import { SessionStoreUnavailable } from './errors.ts'
 import { expiryOf, isExpired } from './expiry.ts'
 import { cookieExpiry, plainSession } from './face/session.ts'
 import type { Guard } from './guard/guard.ts'
-import type { Limit, Records } from './guard/guarded-backend.ts'
+import type { Records } from './guard/guarded-backend.ts'
+import type { Limit } from './guard/guarded-call.ts'
 import { scrubbed } from './guard/scrub.ts'
-import type { OldStore, Settings } from './options.ts'
+import type { OldStore } from './options.ts'
+import type { Settings } from './settings.ts'
 import { newVersion } from './version.ts'
 
 /**

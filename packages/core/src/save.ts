@@ -11,11 +11,12 @@ import { askedAtLoad, cookieExpiry, isPluginSession, isRolling, plainSession } f
 import { Snapshot, type SnapshotState } from './face/snapshot.ts'
 import { Waited } from './face/waited.ts'
 import type { Guard } from './guard/guard.ts'
-import type { Limit, Records } from './guard/guarded-backend.ts'
+import type { Records } from './guard/guarded-backend.ts'
+import type { Limit } from './guard/guarded-call.ts'
 import { KeyedQueue, type Writers } from './keyed-queue.ts'
 import { merge } from './merge.ts'
-import type { Settings } from './options.ts'
 import { type Plan, planSave } from './plan.ts'
+import type { Settings } from './settings.ts'
 import { type Users, userIdFrom } from './users.ts'
 import { newVersion } from './version.ts'
 
@@ -86,9 +87,19 @@ export class Saver {
     if (settings.adopt) this.#adopter = new Adopter(settings.adopt, guard, records, codec, settings)
   }
 
-  /** To be told of each key that was asked for, whether or not there was a session. */
-  onLoad(key: string): void {
-    this.#recent.add(key)
+  /** To be told of each key that was asked for, and whether there was a session. */
+  onLoad(key: string, wasThere: boolean): void {
+    this.#recent.add(key, wasThere)
+  }
+
+  /** Whether a session that this process had loaded was ended by somebody else: `removed` is what `remove` answered. */
+  wasEndedElsewhere(key: string, removed: boolean): boolean {
+    return !removed && this.#recent.wasThere(key)
+  }
+
+  /** No session is to begin under this key. */
+  bar(key: string): void {
+    this.#recent.add(key, false)
   }
 
   /** The mark on a loaded session by which `save` will recognise it. */
@@ -96,8 +107,11 @@ export class Saver {
     return new Snapshot(this, key, this.#loadedState(stored, session, waited))
   }
 
-  /** @param touchOnly the data stays as it is, whatever the session holds */
-  save(key: string, session: object, touchOnly: boolean): Awaitable<Saved> {
+  /**
+   * @param touchOnly the data stays as it is, whatever the session holds
+   * @param limit its deadline is set here
+   */
+  save(key: string, session: object, touchOnly: boolean, limit: Limit): Awaitable<Saved> {
     const cookieExpiresAt = cookieExpiry(session)
     const rolling = isRolling(session, cookieExpiresAt)
     const text = touchOnly ? undefined : this.#codec.encode(plainSession(session))
@@ -107,7 +121,7 @@ export class Saver {
       return 'skipped'
     const waited = loaded?.waited ?? this.#waited.get(session) ?? new Waited()
     const begun = performance.now()
-    const limit = { deadline: this.#guard.deadline(waited.within(this.#settings.timeout)) }
+    limit.deadline = this.#guard.deadline(waited.within(this.#settings.timeout))
     const save: Save = { key, session, text, cookieExpiresAt, rolling, limit, waited }
     const outcome = this.#inTurn(key, limit, (writers) => this.#saveInTurn(save, writers))
     if (!isPromise(outcome)) return outcome
@@ -121,7 +135,7 @@ export class Saver {
 
   /** Answers whether there was one. */
   remove(key: string, sessionId?: string): Awaitable<boolean> {
-    this.#recent.add(key)
+    this.#recent.add(key, this.#recent.wasThere(key))
     const limit = { deadline: this.#guard.deadline() }
     return this.#inTurn(key, limit, (writers) => {
       const adopter = this.#adopter
@@ -335,7 +349,7 @@ export class Saver {
 
   #loadedState(stored: StoredRecord, session: object, waited: Waited): SnapshotState {
     const loadedAt = this.#settings.now()
-    const asked = askedAtLoad(session, stored.record.expiresAt, loadedAt, this.#settings.touchInterval)
+    const asked = askedAtLoad(session, stored.record.expiresAt, loadedAt)
     return { base: stored.record.data, stored, asked, loadedAt, waited }
   }
 

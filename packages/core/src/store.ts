@@ -1,19 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { andThen, isPromise } from './awaitable.ts'
-import type { Awaitable, Backend, Batch, StoredRecord } from './backend.ts'
+import type { Awaitable, Backend, Batch, Cutoff, StoredRecord } from './backend.ts'
 import { Codec } from './codec.ts'
-import { type Operation, type Traced, traced } from './diagnostics.ts'
+import { type Operation, type StoreIdentity, type Traced, traced } from './diagnostics.ts'
 import { SessionStoreClosed, SessionUnsupported } from './errors.ts'
-import { isExpired, trueExpiry } from './expiry.ts'
+import { isExpired, MAX_EXPIRES_AT, trueExpiry } from './expiry.ts'
 import { answer, type Callback, checkCallback } from './face/callback.ts'
-import { restoreExpiry } from './face/session.ts'
+import { holdsData, isPluginSession, restoreExpiry } from './face/session.ts'
 import { LOADED } from './face/snapshot.ts'
 import { Waited } from './face/waited.ts'
 import { GuardedBackend, type Records } from './guard/guarded-backend.ts'
+import type { Limit } from './guard/guarded-call.ts'
 import { keyOf } from './key.ts'
-import { type SessionData, type Settings, type StoreOptions, settingsFrom } from './options.ts'
+import type { SessionData, StoreOptions } from './options.ts'
 import { Pruner } from './pruner.ts'
 import { Refused, Saver } from './save.ts'
+import { type Settings, settingsFrom } from './settings.ts'
 import { type UserSession, Users, userIdFrom } from './users.ts'
 import { batched } from './with/batched.ts'
 import { sealed } from './with/sealed.ts'
@@ -56,6 +58,7 @@ export class SessionStore<Session extends object = any> {
    * and nothing here judges expiry.
    */
   readonly backend: GuardedBackend
+  readonly #identity: StoreIdentity
   readonly #records: Records
   readonly #users: Users
   readonly #closeBackend: () => Awaitable<void>
@@ -63,6 +66,8 @@ export class SessionStore<Session extends object = any> {
   readonly #codec: Codec
   readonly #saver: Saver
   readonly #pruner: Pruner
+  /** While the plugin is called back that has ended a session which somebody else had ended before. */
+  #isRegeneratingEnded = false
   #pruning: Promise<number> | undefined
   #closing: Promise<void> | undefined
 
@@ -73,10 +78,14 @@ export class SessionStore<Session extends object = any> {
       if (typeof backend?.[verb] !== 'function') throw new TypeError(`the backend must have the method ${verb}`)
     }
     if (typeof backend.name !== 'string') throw new TypeError('the backend must have a name')
-    this.backend = new GuardedBackend(batched(backend), this.#settings.now, this.#settings.timeout)
+    const { now, timeout } = this.#settings
+    this.#identity = { store: backend.name, name: this.#settings.name ?? backend.name }
+    this.backend = new GuardedBackend(batched(backend), now, timeout, this.#identity)
     this.#closeBackend = () => backend.close?.()
     const { encryptionKeys, acceptPlaintext } = this.#settings
-    this.#records = encryptionKeys ? sealed(this.backend, encryptionKeys, acceptPlaintext) : this.backend
+    this.#records = encryptionKeys
+      ? sealed(this.backend, encryptionKeys, acceptPlaintext, this.#identity)
+      : this.backend
     this.#codec = new Codec(this.#settings.serializer, this.#settings.maxBytes)
     this.#users = new Users(this.backend, this.#records, (...given) => this.#decode(...given), this.#settings)
     if (this.#settings.maxPerUser !== undefined) this.#checkByUser()
@@ -89,8 +98,8 @@ export class SessionStore<Session extends object = any> {
 
   /**
    * The session with this id, or null when there is none or it has expired. Where its cookie has an expiry, that is the
-   * true one. What is stored and cannot be read counts as no session; it is kept, and reported on the channel
-   * `session-stores:get`.
+   * true one. What is stored and cannot be read counts as no session; it is kept, and reported on the tracing channel
+   * `session-stores.get`.
    */
   get(sessionId: string): Promise<Session | null>
   get(sessionId: string, callback: (error: unknown, session?: Session | null) => void): void
@@ -117,12 +126,15 @@ export class SessionStore<Session extends object = any> {
   destroy(sessionId: string): Promise<void>
   destroy(sessionId: string, callback: (error?: unknown) => void): void
   destroy(sessionId: string, callback?: Callback<void>): Promise<void> | undefined {
-    return this.#run('destroy', callback, () =>
-      andThen(this.#saver.remove(keyOf(sessionId), sessionId), (removed) => ({
-        outcome: removed ? 'removed' : 'miss',
-        value: undefined,
-      })),
-    )
+    let wasEndedElsewhere = false
+    const onEnd = callback && ((error: unknown) => this.#callBackAfterEnd(wasEndedElsewhere, callback, error))
+    return this.#run('destroy', onEnd, () => {
+      const key = keyOf(sessionId)
+      return andThen(this.#saver.remove(key, sessionId), (removed) => {
+        wasEndedElsewhere = this.#saver.wasEndedElsewhere(key, removed)
+        return { outcome: removed ? 'removed' : 'miss', value: undefined }
+      })
+    })
   }
 
   /**
@@ -138,8 +150,9 @@ export class SessionStore<Session extends object = any> {
   /** How many sessions there are. Takes as long as the server needs, in batches of at most `timeout` each. */
   async count(): Promise<number> {
     return this.#runWhole('count', 'count its sessions', this.backend.count, async (count) => {
+      const cutoff = this.#cutoff()
       let total = 0
-      for await (const batch of this.#batches(count)) total += batch.count
+      for await (const batch of this.#batches((from) => count(cutoff, from))) total += batch.count
       return total
     })
   }
@@ -163,7 +176,9 @@ export class SessionStore<Session extends object = any> {
     this.#checkOpen()
     const { scan } = this.#records
     if (!scan) throw new SessionUnsupported(this.backend.name, 'list its sessions')
-    for await (const { records } of this.#batches(scan)) {
+    const next = (from: string | undefined) =>
+      traced(this.#identity, 'scan', async () => ({ outcome: 'done', value: await scan(from) }))
+    for await (const { records } of this.#batches(next)) {
       for (const { key: handle, record } of records) {
         const { createdAt } = record
         const expiresAt = trueExpiry(record, this.#settings.absoluteTimeout)
@@ -177,7 +192,7 @@ export class SessionStore<Session extends object = any> {
   /** The sessions of this user, last used first. Needs `userOf`. */
   async listByUser(userId: string | number): Promise<UserSession<Session>[]> {
     const user = this.#checkUser(userId)
-    return traced(this.backend.name, 'listByUser', async () => ({
+    return traced(this.#identity, 'listByUser', async () => ({
       outcome: 'done',
       value: (await this.#users.list(user)) as UserSession<Session>[],
     }))
@@ -191,7 +206,7 @@ export class SessionStore<Session extends object = any> {
   async destroyByUser(userId: string | number, { except }: { except?: string | undefined } = {}): Promise<number> {
     const user = this.#checkUser(userId)
     const kept = except === undefined ? undefined : keyOf(except)
-    return traced(this.backend.name, 'destroyByUser', async () => {
+    return traced(this.#identity, 'destroyByUser', async () => {
       const removed = await this.#users.destroy(user, kept)
       return { outcome: 'done', value: removed, removed }
     })
@@ -203,7 +218,7 @@ export class SessionStore<Session extends object = any> {
     if (typeof handle !== 'string' || !HANDLE.test(handle)) {
       throw new TypeError('the handle must be one that listByUser, scan or handleOf answered')
     }
-    return traced(this.backend.name, 'destroy', () =>
+    return traced(this.#identity, 'destroy', () =>
       andThen(this.#saver.remove(handle), (removed) => ({ outcome: removed ? 'removed' : 'miss', value: removed })),
     )
   }
@@ -235,7 +250,7 @@ export class SessionStore<Session extends object = any> {
    */
   async prune(): Promise<number> {
     this.#checkOpen()
-    this.#pruning ??= Promise.resolve(traced(this.backend.name, 'prune', () => this.#pruneAll())).finally(() => {
+    this.#pruning ??= Promise.resolve(traced(this.#identity, 'prune', () => this.#pruneAll())).finally(() => {
       this.#pruning = undefined
     })
     return this.#pruning
@@ -244,7 +259,10 @@ export class SessionStore<Session extends object = any> {
   /** Resolves when the server answers. */
   async ping(): Promise<void> {
     this.#checkOpen()
-    await (this.backend.ping ? this.backend.ping() : this.backend.read(keyOf('ping')))
+    return traced(this.#identity, 'ping', async () => {
+      await (this.backend.ping ? this.backend.ping() : this.backend.read(keyOf('ping')))
+      return { outcome: 'done', value: undefined }
+    })
   }
 
   /**
@@ -263,10 +281,15 @@ export class SessionStore<Session extends object = any> {
   #get(sessionId: string): Awaitable<Traced<Session | null>> {
     const key = keyOf(sessionId)
     const begun = performance.now()
-    const found = this.#records.read(key)
+    const limit: Limit = { deadline: this.backend.guard.deadline() }
+    const found = this.#records.read(key, limit)
     if (this.#settings.adopt) return this.#getOrAdopt(sessionId, key, found, begun)
     if (!isPromise(found)) return this.#found(key, found, new Waited())
-    return found.then((came) => this.#found(key, came, new Waited(performance.now() - begun)))
+    return found.then((came) => {
+      const answer = this.#found(key, came, new Waited(performance.now() - begun))
+      if (limit.batchSize !== undefined) answer.batchSize = limit.batchSize
+      return answer
+    })
   }
 
   async #getOrAdopt(
@@ -284,11 +307,22 @@ export class SessionStore<Session extends object = any> {
   }
 
   #found(key: string, found: StoredRecord | 'unreadable' | undefined, waited: Waited): Traced<Session | null> {
-    this.#saver.onLoad(key)
+    const answer = this.#judged(key, found, waited)
+    this.#saver.onLoad(key, answer.value !== null)
+    return answer
+  }
+
+  #judged(key: string, found: StoredRecord | 'unreadable' | undefined, waited: Waited): Traced<Session | null> {
     if (found === undefined) return { outcome: 'miss', value: null }
     if (found === 'unreadable') return { outcome: 'unreadable', value: null }
     const expiresAt = trueExpiry(found.record, this.#settings.absoluteTimeout)
-    if (isExpired(expiresAt, this.#settings.now())) return { outcome: 'expired', value: null }
+    const now = this.#settings.now()
+    if (isExpired(expiresAt, now)) {
+      // A server that collects by itself knows only of the expiry that is stored.
+      const isUnknown = !isExpired(found.record.expiresAt, now) && isExpired(expiresAt, now - PRUNE_MARGIN)
+      if (isUnknown && !this.backend.prune) void Promise.resolve(this.#saver.remove(key)).catch(() => {})
+      return { outcome: 'expired', value: null }
+    }
     const session = this.#decode(found.record.data, expiresAt)
     if (session === undefined) return { outcome: 'unreadable', value: null }
     session[LOADED] = this.#saver.snapshot(key, found, session, waited)
@@ -302,27 +336,52 @@ export class SessionStore<Session extends object = any> {
     return session
   }
 
+  /**
+   * The plugin's `regenerate()` stores the new session in the callback of ending the old one. If that had been ended by
+   * somebody else meanwhile, what the new one carries over is data of a session that was logged out.
+   */
+  #callBackAfterEnd(wasEndedElsewhere: boolean, callback: (error?: unknown) => void, error: unknown): void {
+    this.#isRegeneratingEnded = wasEndedElsewhere
+    queueMicrotask(() => {
+      this.#isRegeneratingEnded = false
+    })
+    callback(error)
+  }
+
   #save(sessionId: string, session: Session, touchOnly: boolean): Awaitable<Traced<undefined>> {
     const key = keyOf(sessionId)
     if (typeof session !== 'object' || session === null) throw new TypeError('the session must be an object')
-    return andThen(this.#saver.save(key, session, touchOnly), (saved) =>
-      saved instanceof Refused
-        ? { outcome: 'refused', error: saved.error, value: undefined }
-        : { outcome: saved, value: undefined },
-    )
+    if (this.#isRegeneratingEnded && isPluginSession(session) && holdsData(session)) {
+      this.#saver.bar(key)
+      return { outcome: 'dropped', value: undefined }
+    }
+    const limit: Limit = { deadline: 0 }
+    return andThen(this.#saver.save(key, session, touchOnly, limit), (saved) => {
+      const { batchSize } = limit
+      const rest = batchSize === undefined ? { value: undefined } : { value: undefined, batchSize }
+      return saved instanceof Refused
+        ? { ...rest, outcome: 'refused', error: saved.error }
+        : { ...rest, outcome: saved }
+    })
   }
 
   async #pruneAll(): Promise<Traced<number>> {
     const { prune } = this.backend
     let total = 0
     if (prune) {
-      const before = this.#settings.now() - PRUNE_MARGIN
-      for await (const { removed } of this.#batches((from) => prune(before, from))) {
+      const cutoff = this.#cutoff(PRUNE_MARGIN)
+      for await (const { removed } of this.#batches((from) => prune(cutoff, from))) {
         total += removed
         if (this.#closing) break
       }
     }
     return { outcome: 'done', value: total, removed: total }
+  }
+
+  /** @param margin how long ago a session must have ended, in ms */
+  #cutoff(margin = 0): Cutoff {
+    const expiresAt = this.#settings.now() - margin
+    return { expiresAt, createdAt: Math.max(expiresAt - this.#settings.absoluteTimeout, -MAX_EXPIRES_AT) }
   }
 
   /** All batches of an operation over the whole store, with a rest after each: requests first. */
@@ -342,7 +401,7 @@ export class SessionStore<Session extends object = any> {
     checkCallback(callback)
     return answer(
       () =>
-        traced(this.backend.name, operation, () => {
+        traced(this.#identity, operation, () => {
           this.#checkOpen()
           this.#pruner.start()
           return work()
@@ -359,7 +418,7 @@ export class SessionStore<Session extends object = any> {
   ): Promise<T> {
     this.#checkOpen()
     if (verb === undefined) throw new SessionUnsupported(this.backend.name, what)
-    return traced(this.backend.name, operation, async () => ({ outcome: 'done', value: await work(verb) }))
+    return traced(this.#identity, operation, async () => ({ outcome: 'done', value: await work(verb) }))
   }
 
   #checkUser(userId: unknown): string {

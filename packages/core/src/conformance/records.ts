@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
-import type { KeyedRecord, SessionRecord, StoredRecord, Version } from '../backend.ts'
-import type { GuardedBackend, Limit } from '../guard/guarded-backend.ts'
+import type { Cutoff, KeyedRecord, SessionRecord, StoredRecord, Version } from '../backend.ts'
+import type { GuardedBackend } from '../guard/guarded-backend.ts'
+import type { Limit } from '../guard/guarded-call.ts'
 import type { SessionStore } from '../store.ts'
 import { newVersion } from '../version.ts'
 
 /** So many batches for a few hundred records mean that it never ends. */
 const MAX_BATCHES = 1000
+
+/** By this nothing is over. */
+const NOTHING: Cutoff = { expiresAt: -8.64e15, createdAt: -8.64e15 }
 
 /** The records of a store as the cases see them: each write makes its version, and whole-store verbs run to their end. */
 export class Records {
@@ -59,16 +63,21 @@ export class Records {
     return this.#backend.scan !== undefined
   }
 
-  /** Deletes what had expired at `before`, and answers how many records that were. */
-  async prune(before: number): Promise<number> {
+  /** Deletes what is over, and answers how many records that were. */
+  async prune(cutoff: Partial<Cutoff>): Promise<number> {
     let total = 0
-    for await (const { removed } of batches((from) => this.#backend.prune?.(before, from))) total += removed
+    for await (const { removed } of batches((from) => this.#backend.prune?.({ ...NOTHING, ...cutoff }, from))) {
+      total += removed
+    }
     return total
   }
 
-  async count(): Promise<number> {
+  /** How many are not over. */
+  async count(cutoff: Partial<Cutoff>): Promise<number> {
     let total = 0
-    for await (const { count } of batches((from) => this.#backend.count?.(from))) total += count
+    for await (const { count } of batches((from) => this.#backend.count?.({ ...NOTHING, ...cutoff }, from))) {
+      total += count
+    }
     return total
   }
 

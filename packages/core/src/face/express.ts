@@ -3,7 +3,7 @@ import type { Callback } from './callback.ts'
 
 /** As much of express-session's `Store` class as the face builds on: `import session from 'express-session'`, `session.Store`. */
 // biome-ignore lint/suspicious/noExplicitAny: a class whose instances are express-session's own
-export type ExpressStoreClass = new (...args: any[]) => any
+export type ExpressStoreClass = abstract new (...args: any[]) => any
 
 /** The methods that express-session calls on a store. What has no callback is carried out all the same. */
 export interface ExpressStore {
@@ -34,7 +34,9 @@ export function expressStore<Class extends ExpressStoreClass>(
   Store: Class,
   store: SessionStore,
 ): ExpressStore & InstanceType<Class> {
-  class Face extends Store {
+  // Declared abstract by its types, and ready to be made all the same.
+  const Base = Store as unknown as new () => object
+  class Face extends Base {
     get(sessionId: string, callback: Callback<object | null> = ignore): void {
       store.get(sessionId, callback)
     }

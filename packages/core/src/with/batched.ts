@@ -166,6 +166,7 @@ class Batcher<Item, Answer> {
       )
       return
     }
+    for (const { call } of batch) call.batchSize = batch.length
     answerTo(
       () => (many as NonNullable<typeof many>)(batch.map(itemOf), new BatchCall(batch.map(callOf))),
       (answers) => {

@@ -1,6 +1,8 @@
 import { createCipheriv, createDecipheriv, type KeyObject, randomBytes } from 'node:crypto'
 import { andThen } from '../awaitable.ts'
 import type { Batch, KeyedRecord, SessionRecord, StoredRecord } from '../backend.ts'
+import { type StoreIdentity, type UnopenedMessage, unopenedChannel } from '../diagnostics.ts'
+import { SessionLayoutUnknown } from '../errors.ts'
 import type { Records } from '../guard/guarded-backend.ts'
 import type { EncryptionKey } from './encryption-key.ts'
 
@@ -19,8 +21,14 @@ const TAG_BYTES = 16
  *
  * @param keys the first one seals, any of them opens
  * @param acceptPlaintext whether a text that is not sealed is read as it is
+ * @param identity for the diagnostics channel
  */
-export function sealed(inner: Records, keys: readonly EncryptionKey[], acceptPlaintext: boolean): Records {
+export function sealed(
+  inner: Records,
+  keys: readonly EncryptionKey[],
+  acceptPlaintext: boolean,
+  identity: StoreIdentity,
+): Records {
   const [newest] = keys as [EncryptionKey]
   const byHint = new Map(keys.map((each) => [each.hint, each.key]))
 
@@ -30,7 +38,9 @@ export function sealed(inner: Records, keys: readonly EncryptionKey[], acceptPla
   })
   const open = (key: string, record: SessionRecord): SessionRecord | undefined => {
     const data = decrypt(record.data, key, byHint, acceptPlaintext)
-    return data === undefined ? undefined : { ...record, data }
+    if (data !== undefined) return { ...record, data }
+    unopenedChannel.publish({ ...identity } satisfies UnopenedMessage)
+    return undefined
   }
   const openStored = (key: string, stored: StoredRecord | 'unreadable' | undefined) => {
     if (stored === undefined || stored === 'unreadable') return stored
@@ -88,7 +98,11 @@ function decrypt(
   keys: ReadonlyMap<string, KeyObject>,
   acceptPlaintext: boolean,
 ): string | undefined {
-  if (!text.startsWith(LAYOUT)) return acceptPlaintext ? text : undefined
+  if (!text.startsWith(LAYOUT)) {
+    const [, layout] = /^sealed\.(\d{1,4})\./.exec(text) ?? []
+    if (layout !== undefined) throw new SessionLayoutUnknown(`sealed.${layout}`)
+    return acceptPlaintext ? text : undefined
+  }
   const [, hint, payload] = SEALED.exec(text) ?? []
   const key = keys.get(hint ?? '')
   const bytes = Buffer.from(payload ?? '', 'base64url')

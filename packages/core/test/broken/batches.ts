@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Batch, KeyedRecord } from '../../src/index.ts'
 import { type Broken, brokenServer } from './open.ts'
+import { isOver } from './server.ts'
 
 /** What can be wrong with the verbs that only some backends have. */
 export const brokenBatches: Broken[] = [
@@ -46,18 +47,20 @@ export const brokenBatches: Broken[] = [
   {
     what: 'a backend that prunes a millisecond early',
     noticedBy: ['B22'],
-    ...brokenServer(({ prune }) => ({ prune: (before, from) => prune(before + 1, from) })),
+    ...brokenServer(({ prune }) => ({
+      prune: (cutoff, from) => prune({ ...cutoff, expiresAt: cutoff.expiresAt + 1 }, from),
+    })),
   },
   {
     what: 'a backend that prunes what it found expired a moment ago',
     noticedBy: ['B23'],
     ...brokenServer(({ scan, remove }) => ({
-      prune: async (before, from) => {
+      prune: async (cutoff, from) => {
         const { records, next } = scan(from)
-        const expired = records.filter(({ record }) => record.expiresAt <= before)
+        const over = records.filter(({ record }) => isOver(record, cutoff))
         await nextTurn()
-        for (const { key } of expired) remove(key)
-        return { removed: expired.length, next }
+        for (const { key } of over) remove(key)
+        return { removed: over.length, next }
       },
     })),
   },
@@ -66,7 +69,7 @@ export const brokenBatches: Broken[] = [
     noticedBy: ['B22', 'B24'],
     ...brokenServer(({ write, replace, remove, scan }) => {
       const ends = new Map<string, number>()
-      const isOver = (key: string, before: number) => (ends.get(key) ?? Number.POSITIVE_INFINITY) <= before
+      const asWritten = ({ key, record }: KeyedRecord) => ({ ...record, expiresAt: ends.get(key) ?? record.expiresAt })
       return {
         write: (key, record, version) => {
           ends.set(key, record.expiresAt)
@@ -77,15 +80,15 @@ export const brokenBatches: Broken[] = [
           if (answer === 'replaced') ends.set(key, record.expiresAt)
           return answer
         },
-        prune: (before, from) => {
+        prune: (cutoff, from) => {
           const { records, next } = scan(from)
-          const over = records.filter(({ key }) => isOver(key, before))
+          const over = records.filter((each) => isOver(asWritten(each), cutoff))
           for (const { key } of over) remove(key)
           return { removed: over.length, next }
         },
-        count: (from, { now }) => {
+        count: (cutoff, from) => {
           const { records, next } = scan(from)
-          return { count: records.filter(({ key }) => !isOver(key, now)).length, next }
+          return { count: records.filter((each) => !isOver(asWritten(each), cutoff)).length, next }
         },
       }
     }),
@@ -93,30 +96,41 @@ export const brokenBatches: Broken[] = [
   {
     what: 'a backend that prunes by the clock of the process alone',
     noticedBy: ['S39'],
-    ...brokenServer(({ prune }) => ({ prune: (before, from, { now }) => prune(Math.max(before, now), from) })),
+    ...brokenServer(({ prune }) => ({
+      prune: ({ expiresAt, createdAt }, from, { now }) =>
+        prune({ expiresAt: Math.max(expiresAt, now), createdAt }, from),
+    })),
+  },
+  {
+    what: 'a backend that prunes and counts without a look at when a session began',
+    noticedBy: ['B22', 'B24'],
+    ...brokenServer(({ prune, count }) => ({
+      prune: ({ expiresAt }, from) => prune({ expiresAt, createdAt: -8.64e15 }, from),
+      count: ({ expiresAt }, from) => count({ expiresAt, createdAt: -8.64e15 }, from),
+    })),
   },
   {
     what: 'a backend whose pruning ends after a batch',
     noticedBy: ['B22', 'B35'],
-    ...brokenServer(({ prune }) => ({ prune: (before, from) => ({ ...prune(before, from), next: undefined }) })),
+    ...brokenServer(({ prune }) => ({ prune: (cutoff, from) => ({ ...prune(cutoff, from), next: undefined }) })),
   },
   {
     what: 'a backend whose pruning never ends',
     noticedBy: ['B22', 'B23', 'B35'],
     ...brokenServer(({ prune }) => {
       const again = endless()
-      return { prune: (before, from) => again(prune(before, from)) }
+      return { prune: (cutoff, from) => again(prune(cutoff, from)) }
     }),
   },
   {
     what: 'a backend that counts what has expired',
     noticedBy: ['B24'],
-    ...brokenServer(({ count }) => ({ count: (from) => count(from, { now: 0 }) })),
+    ...brokenServer(({ count }) => ({ count: ({ createdAt }, from) => count({ expiresAt: 0, createdAt }, from) })),
   },
   {
     what: 'a backend whose count ends after a batch',
     noticedBy: ['B24', 'B33'],
-    ...brokenServer(({ count }) => ({ count: (from, call) => ({ ...count(from, call), next: undefined }) })),
+    ...brokenServer(({ count }) => ({ count: (cutoff, from) => ({ ...count(cutoff, from), next: undefined }) })),
   },
   {
     what: 'a backend whose scan ends after a batch',
@@ -204,8 +218,8 @@ export const brokenBatches: Broken[] = [
         return { ...batch, next: cursor }
       }
       return {
-        prune: (before, from) => withCursor(prune(before, use(from))),
-        count: (from, call) => withCursor(count(use(from), call)),
+        prune: (cutoff, from) => withCursor(prune(cutoff, use(from))),
+        count: (cutoff, from) => withCursor(count(cutoff, use(from))),
         scan: (from) => withCursor(scan(use(from))),
         clear: (from) => withCursor(clear(use(from))),
       }
@@ -222,8 +236,8 @@ export const brokenBatches: Broken[] = [
         return batch
       }
       return {
-        prune: (before, from) => goOn('prune', from, (place) => prune(before, place)),
-        count: (from, call) => goOn('count', from, (place) => count(place, call)),
+        prune: (cutoff, from) => goOn('prune', from, (place) => prune(cutoff, place)),
+        count: (cutoff, from) => goOn('count', from, (place) => count(cutoff, place)),
         scan: (from) => goOn('scan', from, scan),
         clear: (from) => goOn('clear', from, clear),
       }

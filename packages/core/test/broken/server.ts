@@ -1,7 +1,7 @@
 import {
   type Backend,
   type Batch,
-  type Call,
+  type Cutoff,
   type KeyedRecord,
   MemoryStore,
   type SessionRecord,
@@ -33,15 +33,15 @@ export function newServer() {
     touch: (key: string, expiresAt: number, expected: Version) => memory.touch(key, expiresAt, expected) as boolean,
     remove,
     ping: () => {},
-    prune: (before: number, from?: string) => {
+    prune: (cutoff: Cutoff, from?: string) => {
       const { records, next } = batch(from)
-      const expired = records.filter(({ record }) => record.expiresAt <= before)
-      for (const { key } of expired) remove(key)
-      return { removed: expired.length, next }
+      const over = records.filter(({ record }) => isOver(record, cutoff))
+      for (const { key } of over) remove(key)
+      return { removed: over.length, next }
     },
-    count: (from: string | undefined, { now }: Pick<Call, 'now'>) => {
+    count: (cutoff: Cutoff, from?: string) => {
       const { records, next } = batch(from)
-      return { count: records.filter(({ record }) => record.expiresAt > now).length, next }
+      return { count: records.filter(({ record }) => !isOver(record, cutoff)).length, next }
     },
     scan: batch,
     clear: (from?: string): Batch => {
@@ -50,6 +50,10 @@ export function newServer() {
       return { next }
     },
   } satisfies Backend
+}
+
+export function isOver(record: SessionRecord, cutoff: Cutoff): boolean {
+  return record.expiresAt <= cutoff.expiresAt || record.createdAt <= cutoff.createdAt
 }
 
 /** Makes one of them for each name. */
