@@ -19,6 +19,7 @@ const known: Record<string, string> = {
   reply: `declare const reply: import('fastify').FastifyReply`,
   request: `declare const request: import('fastify').FastifyRequest`,
   secret: `declare const secret: string`,
+  sessions: `import { sessions } from '@session-stores/fastify'`,
   store: `declare const store: import('@session-stores/core').SessionStore`,
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Cutoff, KeyedRecord, SessionRecord, StoredRecord, Version } from '../backend.ts'
+import { MAX_EXPIRES_AT } from '../expiry.ts'
 import type { GuardedBackend } from '../guard/guarded-backend.ts'
 import type { Limit } from '../guard/guarded-call.ts'
 import type { SessionStore } from '../store.ts'
@@ -9,7 +10,7 @@ import { newVersion } from '../version.ts'
 const MAX_BATCHES = 1000
 
 /** By this nothing is over. */
-const NOTHING: Cutoff = { expiresAt: -8.64e15, createdAt: -8.64e15 }
+const NOTHING: Cutoff = { expiresAt: -MAX_EXPIRES_AT, createdAt: -MAX_EXPIRES_AT }
 
 /** The records of a store as the cases see them: each write makes its version, and whole-store verbs run to their end. */
 export class Records {
