@@ -32,7 +32,7 @@ const clients: Record<string, string> = {
 /** The code with the declarations before it that it needs to compile. */
 export function withPrelude(code: string, page: string): string {
   const client = Object.entries(clients).find(([word]) => page.includes(word))?.[1] ?? 'unknown'
-  const bare = code.replace(/'[^'\n]*'|\/\/.*$/gm, "''")
+  const bare = code.replace(/'[^'\n]*'|\/\/.*$|\/\*[\s\S]*?\*\//gm, "''")
   const missing = Object.keys(known).filter((name) => uses(bare, name) && !declares(bare, name))
   const lines = missing.map((name) => known[name]?.replace('CLIENT', client))
   return [...lines, code, 'export {}', ''].join('\n')

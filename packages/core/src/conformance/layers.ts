@@ -7,6 +7,7 @@ const VERBS: readonly Verb[] = [
   'replace',
   'touch',
   'remove',
+  'insert',
   'ping',
   'insert',
   'prune',

@@ -19,7 +19,7 @@ export const brokenFactories: Broken[] = [
   },
   {
     what: 'a function that ignores the name',
-    noticedBy: ['B0', 'B24', 'B25', 'B33', 'B34', 'B40', 'B42', 'B44', 'B45', 'B46', 'S39', 'S52', 'S54'],
+    noticedBy: ['B0', 'B22', 'B25', 'B33', 'B34', 'B40', 'B42', 'B44', 'B45', 'B46', 'S39', 'S52', 'S54'],
     openStore: (_, options) => new SessionStore(shared, options),
   },
   {

@@ -46,14 +46,14 @@ export const brokenRecords: Broken[] = [
   },
   {
     what: 'a backend that keeps the version of what it overwrites',
-    noticedBy: ['B3', 'B11', 'B28', 'B38'],
+    noticedBy: ['B3', 'B11', 'B24', 'B28', 'B38'],
     ...brokenServer(({ read, write }) => ({
       write: (key, record, version) => write(key, record, read(key)?.version ?? version),
     })),
   },
   {
     what: 'a backend whose write keeps the beginning of what it overwrites',
-    noticedBy: ['B3'],
+    noticedBy: ['B3', 'B22'],
     ...brokenServer(({ read, write }) => ({
       write: (key, record, version) => {
         const createdAt = read(key)?.record.createdAt ?? record.createdAt

@@ -39,9 +39,9 @@ export function newServer() {
     ping: () => {},
     prune: (cutoff: Cutoff, from?: string) => {
       const { records, next } = batch(from)
-      const expired = records.filter(({ record }) => isOver(record, cutoff))
-      for (const { key } of expired) remove(key)
-      return { removed: expired.length, next }
+      const over = records.filter(({ record }) => isOver(record, cutoff))
+      for (const { key } of over) remove(key)
+      return { removed: over.length, next }
     },
     count: (cutoff: Cutoff, from?: string) => {
       const { records, next } = batch(from)
@@ -56,7 +56,7 @@ export function newServer() {
   } satisfies Backend
 }
 
-function isOver(record: SessionRecord, cutoff: Cutoff): boolean {
+export function isOver(record: SessionRecord, cutoff: Cutoff): boolean {
   return record.expiresAt <= cutoff.expiresAt || record.createdAt <= cutoff.createdAt
 }
 
