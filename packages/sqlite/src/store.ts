@@ -1,8 +1,7 @@
-import { inspect } from 'node:util'
-import { DEFAULT_TIMEOUT, SessionStore, type StoreOptions } from '@session-stores/core'
+import { SessionStore, type StoreOptions } from '@session-stores/core'
 import { SqliteBackend } from './backend.ts'
-import type { SqliteDatabase } from './database.ts'
-import { openDatabase, prepareSchema } from './schema.ts'
+import type { SqliteDatabase } from './driver.ts'
+import { openFile, useDatabase } from './open.ts'
 
 export type SqliteStoreOptions = FileOptions | DatabaseOptions
 
@@ -20,9 +19,9 @@ export interface FileOptions extends StoreOptions {
    * moments may be lost, log-outs among them. `'FULL'`: nothing is lost, and every write waits for the disk.
    * @default 'NORMAL'
    */
-  synchronous?: 'NORMAL' | 'FULL'
+  synchronous?: 'NORMAL' | 'FULL' | undefined
 
-  database?: never
+  database?: undefined
 }
 
 /** The store uses a connection of the application's. */
@@ -34,8 +33,8 @@ export interface DatabaseOptions extends StoreOptions {
    */
   database: SqliteDatabase
 
-  path?: never
-  synchronous?: never
+  path?: undefined
+  synchronous?: undefined
 }
 
 /**
@@ -53,19 +52,15 @@ export class SqliteStore<Session extends object = any> extends SessionStore<Sess
   constructor(options: SqliteStoreOptions) {
     checkOptions(options)
     const { path, database, synchronous = 'NORMAL', ...rest } = options
-    const backend = new SqliteBackend(options.timeout ?? DEFAULT_TIMEOUT)
+    const backend = new SqliteBackend()
     super(backend, rest)
-    if (database) prepareSchema(database)
-    backend.connect(database ?? openDatabase(path, synchronous), database === undefined)
+    backend.connect(database ? useDatabase(database) : openFile(path, synchronous))
   }
 }
 
 function checkOptions(options: SqliteStoreOptions): void {
   if (typeof options !== 'object' || options === null) {
-    // Not shown, like in every store: it may hold a password.
-    throw new TypeError(
-      `options must be an object with a path or a database; got ${options === null ? 'null' : typeof options}`,
-    )
+    throw new TypeError(`options must be an object with a path or a database; got ${kindOf(options)}`)
   }
   const { path, database, synchronous } = options as { path: unknown; database: unknown; synchronous: unknown }
   if ((path === undefined) === (database === undefined)) {
@@ -76,28 +71,39 @@ function checkOptions(options: SqliteStoreOptions): void {
   if (path !== undefined) checkPath(path)
   else checkDatabase(database)
   if (synchronous === undefined) return
-  if (synchronous !== 'NORMAL' && synchronous !== 'FULL') throw wrong('synchronous', "'NORMAL' or 'FULL'", synchronous)
+  if (synchronous !== 'NORMAL' && synchronous !== 'FULL') {
+    throw new TypeError(`synchronous must be 'NORMAL' or 'FULL', in capitals; got ${kindOf(synchronous)}`)
+  }
   if (path === undefined) {
     throw new TypeError('synchronous must be left out with database: set it there with a pragma')
   }
 }
 
 function checkPath(path: unknown): void {
-  const wants = "the path of a file, or ':memory:'"
-  if (typeof path !== 'string' || path.trim() === '' || path.includes('\0') || path.trim().startsWith('file:')) {
-    throw wrong('path', wants, path)
-  }
+  const must = "path must be the path of a file, or ':memory:'"
+  if (path instanceof URL) throw new TypeError(`${must}; got a URL: use fileURLToPath(url)`)
+  if (typeof path !== 'string') throw new TypeError(`${must}; got ${kindOf(path)}`)
+  if (path.trim() === '') throw new TypeError(`${must}; got an empty string`)
+  if (path.includes('\0')) throw new TypeError(`${must}; got a string with a NUL character`)
+  if (path.trim().startsWith('file:')) throw new TypeError(`${must}; got a URL: use fileURLToPath(url)`)
 }
 
 function checkDatabase(database: unknown): void {
-  const { prepare, pragma, exec, open, readonly, inTransaction } = (database ?? {}) as Partial<SqliteDatabase>
-  const isDatabase = [prepare, pragma, exec].every((each) => typeof each === 'function')
-  if (!isDatabase) throw wrong('database', 'an open better-sqlite3 Database', database)
+  const { prepare, exec, close, open, readonly, inTransaction } = (database ?? {}) as Partial<SqliteDatabase>
+  const isDatabase = [prepare, exec, close].every((each) => typeof each === 'function') && typeof open === 'boolean'
+  if (!isDatabase) {
+    throw new TypeError(
+      `database must be an open Database of better-sqlite3, new Database(path); got ${kindOf(database)}`,
+    )
+  }
   if (!open) throw new TypeError('database must be open; got a closed one')
   if (readonly) throw new TypeError('database must be open for writing; got a readonly one')
   if (inTransaction) throw new TypeError('database must not be inside a transaction; got one that is')
 }
 
-function wrong(name: string, wants: string, value: unknown): TypeError {
-  return new TypeError(`${name} must be ${wants}; got ${inspect(value, { depth: 0 })}`)
+/** Never the value itself, which may hold a password. */
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return `${value}`
+  if (Array.isArray(value)) return 'an array'
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }
