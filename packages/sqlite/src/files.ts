@@ -24,11 +24,13 @@ export function createPrivate(filename: string): void {
  * see each other's sessions, and a log-out in one would not hold in the other.
  */
 export class DatabaseFiles {
+  readonly #main: string
   readonly #files: ReadonlyArray<{ path: string; identity: string }>
   #checkedAt = performance.now()
 
   /** @param path of the database, which is open: where it is a symbolic link, what that points to from now on counts */
   constructor(path: string) {
+    this.#main = path
     const target = realpathSync(path) // SQLite puts the others beside the file itself
     this.#files = [path, `${target}-wal`, `${target}-shm`].flatMap((each) => {
       const identity = identityOf(each)
@@ -48,8 +50,11 @@ export class DatabaseFiles {
       const found = identityOf(path)
       if (found === identity || found === 'unknown') continue
       const what = found === undefined ? 'was moved or deleted' : 'was replaced by another file'
+      // The -wal file that is left would be taken for the new file's own, and spoil it.
+      const tidy = path === this.#main ? ', delete its -wal and -shm files' : ''
       throw new Error(
-        `${path} ${what} while the sessions were in use: put it back, or end all processes that use it and start again`,
+        `${path} ${what} while the sessions were in use: ` +
+          `put it back, or stop every process that uses it${tidy}, and start again`,
       )
     }
     this.#checkedAt = now
