@@ -16,7 +16,19 @@ export interface Call {
 }
 
 /** The verbs that core retries and guards. */
-export type Verb = 'read' | 'write' | 'replace' | 'touch' | 'remove' | 'prune' | 'count' | 'scan' | 'clear' | 'ping'
+export type Verb =
+  | 'read'
+  | 'write'
+  | 'replace'
+  | 'touch'
+  | 'remove'
+  | 'prune'
+  | 'count'
+  | 'scan'
+  | 'clear'
+  | 'findByUser'
+  | 'removeOfUser'
+  | 'ping'
 
 /** What a call is for, as far as it decides which part of the server is asked. */
 export interface Work {

@@ -31,7 +31,17 @@ export interface OperationMessage {
   error?: unknown
 }
 
-export type Operation = 'get' | 'set' | 'destroy' | 'touch' | 'prune' | 'clear' | 'count'
+export type Operation =
+  | 'get'
+  | 'set'
+  | 'destroy'
+  | 'touch'
+  | 'prune'
+  | 'clear'
+  | 'count'
+  | 'listByUser'
+  | 'destroyByUser'
+  | 'index'
 
 export interface Traced<T> {
   outcome: Outcome
@@ -48,6 +58,9 @@ const channels: Record<Operation, Channel> = {
   prune: channel('session-stores:prune'),
   clear: channel('session-stores:clear'),
   count: channel('session-stores:count'),
+  listByUser: channel('session-stores:listByUser'),
+  destroyByUser: channel('session-stores:destroyByUser'),
+  index: channel('session-stores:index'),
 }
 
 /** Does the work, and publishes what came of it if anybody listens. */

@@ -2,6 +2,8 @@ export type {
   Awaitable,
   Backend,
   Batch,
+  Change,
+  ChangeAnswer,
   KeyedRecord,
   SessionRecord,
   StoredRecord,
@@ -28,4 +30,6 @@ export type {
 } from './options.ts'
 export { expiryField, recordFromText, recordToText, withExpiry } from './record.ts'
 export { type SessionInfo, SessionStore } from './store.ts'
+export type { UserSession } from './users.ts'
 export { newVersion } from './version.ts'
+export type { EncryptionKeyInput } from './with/encryption-key.ts'

@@ -22,6 +22,7 @@ export class MemoryStore<Session extends object = any> extends SessionStore<Sess
 class MemoryBackend implements Backend {
   readonly name = 'memory'
   readonly #records = new Map<string, StoredRecord>()
+  readonly #keysByUser = new Map<string, Set<string>>()
   /** Of the batches under way: a place in the map cannot be named, so its iterator is kept. */
   #iterator = this.#records.entries()
 
@@ -31,7 +32,12 @@ class MemoryBackend implements Backend {
   }
 
   write(key: string, record: SessionRecord, version: Version): void {
+    this.#unlist(key)
     this.#records.set(key, { record: { ...record }, version })
+    if (record.userId === undefined) return
+    const keys = this.#keysByUser.get(record.userId)
+    if (keys === undefined) this.#keysByUser.set(record.userId, new Set([key]))
+    else keys.add(key)
   }
 
   replace(
@@ -56,6 +62,7 @@ class MemoryBackend implements Backend {
   }
 
   remove(key: string): boolean {
+    this.#unlist(key)
     return this.#records.delete(key)
   }
 
@@ -69,7 +76,7 @@ class MemoryBackend implements Backend {
       const next = this.#iterator.next()
       if (next.done) return { removed }
       const [key, { record }] = next.value
-      if (record.expiresAt <= Math.max(before, now) && this.#records.delete(key)) removed += 1
+      if (record.expiresAt <= Math.max(before, now) && this.remove(key)) removed += 1
     }
     return { removed, next: 'iterator' }
   }
@@ -86,6 +93,24 @@ class MemoryBackend implements Backend {
 
   clear(): Batch {
     this.#records.clear()
+    this.#keysByUser.clear()
     return {}
+  }
+
+  findByUser(userId: string): { records: KeyedRecord[] } {
+    const keys = [...(this.#keysByUser.get(userId) ?? [])]
+    return { records: keys.map((key) => ({ key, record: { ...(this.#records.get(key) as StoredRecord).record } })) }
+  }
+
+  removeOfUser(userId: string, keys: string[]): number {
+    return keys.filter((key) => this.#records.get(key)?.record.userId === userId && this.remove(key)).length
+  }
+
+  /** To be called while the record is still there. */
+  #unlist(key: string): void {
+    const userId = this.#records.get(key)?.record.userId
+    const keys = userId === undefined ? undefined : this.#keysByUser.get(userId)
+    keys?.delete(key)
+    if (keys?.size === 0) this.#keysByUser.delete(userId as string)
   }
 }

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { type EncryptionKey, type EncryptionKeyInput, encryptionKeysFrom } from './with/encryption-key.ts'
 
 /** What every store accepts, whatever its backend. All durations are in milliseconds. */
 export interface StoreOptions {
@@ -61,6 +62,36 @@ export interface StoreOptions {
   serializer?: Serializer | undefined
 
   /**
+   * Names the user of a session, so that sessions can be listed and ended by user. Called with each session that is
+   * stored; `undefined` for a visitor who is not logged in. A user id stays readable in the database.
+   * @default no session has a user
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: whatever the application keeps in a session
+  userOf?: ((session: any) => string | number | null | undefined) | undefined
+
+  /**
+   * How many sessions one user may have: a log-in beyond that ends the one that was idle longest. Needs `userOf`, and a
+   * server that can list.
+   * @default no limit
+   */
+  maxPerUser?: number | undefined
+
+  /**
+   * Seals what sessions hold with AES-256-GCM before it reaches the server. Each key has 32 bytes (a Buffer, a secret
+   * `KeyObject`, or text in base64, base64url or hex); the first one seals, any of them opens. To change keys, put a new
+   * one in front, and drop the old one once no session is older. Made by `openssl rand -base64 32`.
+   * @default data is stored as it is
+   */
+  encryptionKeys?: readonly EncryptionKeyInput[] | undefined
+
+  /**
+   * With `encryptionKeys`, also reads sessions that are not sealed: for the time in which it is being switched on, and no
+   * longer, since whoever can write to the database can then plant a session.
+   * @default false
+   */
+  acceptPlaintext?: boolean | undefined
+
+  /**
    * The clock that decides what has expired: ms since the epoch. For tests.
    * @default Date.now
    */
@@ -92,6 +123,10 @@ export interface Settings {
   pruneInterval: number | false
   onConflict: 'merge' | 'overwrite' | ConflictResolver
   serializer: Serializer | undefined
+  userOf: ((session: object) => string | number | null | undefined) | undefined
+  maxPerUser: number | undefined
+  encryptionKeys: EncryptionKey[] | undefined
+  acceptPlaintext: boolean
   now: () => number
 }
 
@@ -110,6 +145,10 @@ const known: ReadonlyArray<keyof StoreOptions> = [
   'pruneInterval',
   'onConflict',
   'serializer',
+  'userOf',
+  'maxPerUser',
+  'encryptionKeys',
+  'acceptPlaintext',
   'now',
 ]
 
@@ -138,6 +177,10 @@ export function settingsFrom(options: StoreOptions = {}): Settings {
     pruneInterval: options.pruneInterval ?? 300_000,
     onConflict,
     serializer: options.serializer,
+    userOf: options.userOf,
+    maxPerUser: options.maxPerUser,
+    encryptionKeys: encryptionKeysFrom(options.encryptionKeys),
+    acceptPlaintext: options.acceptPlaintext ?? false,
     now: options.now === undefined ? realTime : wholeMs(options.now),
   }
   checkInteger('ttl', options.ttl, 1, Number.MAX_SAFE_INTEGER)
@@ -159,6 +202,18 @@ export function settingsFrom(options: StoreOptions = {}): Settings {
     (typeof serializer?.stringify !== 'function' || typeof serializer.parse !== 'function')
   ) {
     throw wrong('serializer', 'an object with the functions stringify and parse', serializer)
+  }
+  checkInteger('maxPerUser', options.maxPerUser, 1, Number.MAX_SAFE_INTEGER, '', 'sessions')
+  if (settings.userOf !== undefined && typeof settings.userOf !== 'function') {
+    throw wrong('userOf', 'a function (session) => user id', settings.userOf)
+  }
+  if (settings.maxPerUser !== undefined && settings.userOf === undefined) {
+    throw new TypeError('maxPerUser needs userOf, which says whose a session is')
+  }
+  if (typeof settings.acceptPlaintext !== 'boolean')
+    throw wrong('acceptPlaintext', 'true or false', settings.acceptPlaintext)
+  if (settings.acceptPlaintext && settings.encryptionKeys === undefined) {
+    throw new TypeError('acceptPlaintext needs encryptionKeys: without them everything is plain text')
   }
   return settings
 }

@@ -4,16 +4,19 @@ import type { Awaitable, Backend, Batch, StoredRecord } from './backend.ts'
 import { Codec } from './codec.ts'
 import { type Operation, type Traced, traced } from './diagnostics.ts'
 import { SessionStoreClosed, SessionUnsupported } from './errors.ts'
-import { isExpired } from './expiry.ts'
+import { isExpired, trueExpiry } from './expiry.ts'
 import { answer, type Callback, checkCallback } from './face/callback.ts'
 import { restoreExpiry } from './face/session.ts'
 import { LOADED } from './face/snapshot.ts'
 import { Waited } from './face/waited.ts'
-import { GuardedBackend } from './guard/guarded-backend.ts'
+import { GuardedBackend, type Records } from './guard/guarded-backend.ts'
 import { keyOf } from './key.ts'
 import { type SessionData, type Settings, type StoreOptions, settingsFrom } from './options.ts'
 import { Pruner } from './pruner.ts'
 import { Refused, Saver } from './save.ts'
+import { type UserSession, Users, userIdFrom } from './users.ts'
+import { batched } from './with/batched.ts'
+import { sealed } from './with/sealed.ts'
 
 /**
  * How long a session is over before it is pruned by this process's clock alone, in ms: a clock that is ahead by less than
@@ -22,6 +25,8 @@ import { Refused, Saver } from './save.ts'
 const PRUNE_MARGIN = 2 * 60 * 60_000
 /** How long pruning and clearing rest after each batch, in times of what it took: requests are to notice nothing. */
 const REST = 3
+/** A SHA-256 in base64url. */
+const HANDLE = /^[\w-]{43}$/
 
 /** A session as `scan()` shows it. */
 export interface SessionInfo<Session> {
@@ -51,6 +56,8 @@ export class SessionStore<Session extends object = any> {
    * and nothing here judges expiry.
    */
   readonly backend: GuardedBackend
+  readonly #records: Records
+  readonly #users: Users
   readonly #closeBackend: () => Awaitable<void>
   readonly #settings: Settings
   readonly #codec: Codec
@@ -66,10 +73,14 @@ export class SessionStore<Session extends object = any> {
       if (typeof backend?.[verb] !== 'function') throw new TypeError(`the backend must have the method ${verb}`)
     }
     if (typeof backend.name !== 'string') throw new TypeError('the backend must have a name')
-    this.backend = new GuardedBackend(backend, this.#settings.now, this.#settings.timeout)
+    this.backend = new GuardedBackend(batched(backend), this.#settings.now, this.#settings.timeout)
     this.#closeBackend = () => backend.close?.()
+    const { encryptionKeys, acceptPlaintext } = this.#settings
+    this.#records = encryptionKeys ? sealed(this.backend, encryptionKeys, acceptPlaintext) : this.backend
     this.#codec = new Codec(this.#settings.serializer, this.#settings.maxBytes)
-    this.#saver = new Saver(this.backend, this.#codec, this.#settings)
+    this.#users = new Users(this.backend, this.#records, (...given) => this.#decode(...given), this.#settings)
+    if (this.#settings.maxPerUser !== undefined) this.#checkByUser()
+    this.#saver = new Saver(this.backend.guard, this.#records, this.#users, this.#codec, this.#settings)
     this.#pruner = new Pruner(() => this.prune(), backend.prune ? this.#settings.pruneInterval : false)
   }
 
@@ -147,17 +158,72 @@ export class SessionStore<Session extends object = any> {
    */
   async *scan(): AsyncGenerator<SessionInfo<Session>, void, undefined> {
     this.#checkOpen()
-    const { scan } = this.backend
+    const { scan } = this.#records
     if (!scan) throw new SessionUnsupported(this.backend.name, 'list its sessions')
     for await (const { records } of this.#batches(scan)) {
       for (const { key: handle, record } of records) {
         const { createdAt } = record
-        const expiresAt = this.#trueExpiry(record)
+        const expiresAt = trueExpiry(record, this.#settings.absoluteTimeout)
         const session = isExpired(expiresAt, this.#settings.now()) ? undefined : this.#decode(record.data, expiresAt)
         if (session) yield { handle, createdAt, expiresAt, session: session as Session }
         this.#checkOpen()
       }
     }
+  }
+
+  /** The sessions of this user, last used first. Needs `userOf`. */
+  async listByUser(userId: string | number): Promise<UserSession<Session>[]> {
+    const user = this.#checkUser(userId)
+    return traced(this.backend.name, 'listByUser', async () => ({
+      outcome: 'done',
+      value: (await this.#users.list(user)) as UserSession<Session>[],
+    }))
+  }
+
+  /**
+   * Ends all sessions of this user that exist now, and answers how many that were. When it resolves they are gone for good:
+   * also one that another request is changing at this moment does not come back. Needs `userOf`.
+   * @param except the id of a session that stays, such as `request.session.sessionId`
+   */
+  async destroyByUser(userId: string | number, { except }: { except?: string | undefined } = {}): Promise<number> {
+    const user = this.#checkUser(userId)
+    const kept = except === undefined ? undefined : keyOf(except)
+    return traced(this.backend.name, 'destroyByUser', async () => {
+      const removed = await this.#users.destroy(user, kept)
+      return { outcome: 'done', value: removed, removed }
+    })
+  }
+
+  /** Ends the session with this handle, and answers whether there was one. */
+  async destroyByHandle(handle: string): Promise<boolean> {
+    this.#checkOpen()
+    if (typeof handle !== 'string' || !HANDLE.test(handle)) {
+      throw new TypeError('the handle must be one that listByUser, scan or handleOf answered')
+    }
+    return traced(this.backend.name, 'destroy', () =>
+      andThen(this.#saver.remove(handle), (removed) => ({ outcome: removed ? 'removed' : 'miss', value: removed })),
+    )
+  }
+
+  /** The handle of the session with this id, as lists show it. */
+  handleOf(sessionId: string): string {
+    return keyOf(sessionId)
+  }
+
+  /**
+   * Goes over all sessions and notes down whose each is, and answers how many were changed. To be run once, when `userOf`
+   * was set or changed on a store in use; without it each session gets its user at its next save that changes something.
+   */
+  async index(): Promise<number> {
+    if (!this.#settings.userOf) throw new TypeError('index() needs the option userOf')
+    const { scan } = this.#records
+    return this.#runWhole('index', 'list its sessions', scan, async (scan) => {
+      let changed = 0
+      for await (const { records } of this.#batches(scan)) {
+        for (const { key } of records) if (await this.#saver.index(key)) changed += 1
+      }
+      return changed
+    })
   }
 
   /**
@@ -193,7 +259,7 @@ export class SessionStore<Session extends object = any> {
 
   #get(sessionId: string): Awaitable<Traced<Session | null>> {
     const key = keyOf(sessionId)
-    const found = this.backend.read(key)
+    const found = this.#records.read(key)
     if (!isPromise(found)) return this.#found(key, found, new Waited())
     const begun = performance.now()
     return found.then((came) => this.#found(key, came, new Waited(performance.now() - begun)))
@@ -203,7 +269,7 @@ export class SessionStore<Session extends object = any> {
     this.#saver.onLoad(key)
     if (found === undefined) return { outcome: 'miss', value: null }
     if (found === 'unreadable') return { outcome: 'unreadable', value: null }
-    const expiresAt = this.#trueExpiry(found.record)
+    const expiresAt = trueExpiry(found.record, this.#settings.absoluteTimeout)
     if (isExpired(expiresAt, this.#settings.now())) return { outcome: 'expired', value: null }
     const session = this.#decode(found.record.data, expiresAt)
     if (session === undefined) return { outcome: 'unreadable', value: null }
@@ -254,11 +320,6 @@ export class SessionStore<Session extends object = any> {
     } while (from !== undefined)
   }
 
-  /** Also right for sessions that were stored before `absoluteTimeout` was set or shortened. */
-  #trueExpiry({ createdAt, expiresAt }: { createdAt: number; expiresAt: number }): number {
-    return Math.min(expiresAt, createdAt + this.#settings.absoluteTimeout)
-  }
-
   #run<T>(operation: Operation, callback: Callback<T> | undefined, work: () => Awaitable<Traced<T>>) {
     checkCallback(callback)
     return answer(
@@ -281,6 +342,19 @@ export class SessionStore<Session extends object = any> {
     this.#checkOpen()
     if (verb === undefined) throw new SessionUnsupported(this.backend.name, what)
     return traced(this.backend.name, operation, async () => ({ outcome: 'done', value: await work(verb) }))
+  }
+
+  #checkUser(userId: unknown): string {
+    this.#checkOpen()
+    this.#checkByUser()
+    const user = userIdFrom(userId, 'the user id')
+    if (user === undefined) throw new TypeError('the user id must be a string or a number, and not empty')
+    return user
+  }
+
+  #checkByUser(): void {
+    if (!this.#users.isSupported) throw new SessionUnsupported(this.backend.name, 'know sessions by their user')
+    if (!this.#settings.userOf) throw new TypeError('sessions are known by user with the option userOf only')
   }
 
   #checkOpen(): void {

@@ -65,6 +65,16 @@ export function isRolling(session: object, cookieExpiresAt: number | undefined):
 }
 
 /**
+ * How long the session lives after its last use, in ms; undefined when its cookie has a fixed end.
+ * @param ttl the store's option, for cookies without an expiry
+ */
+export function lifetimeOf(session: object, ttl: number): number | undefined {
+  const { originalMaxAge, expires } = cookieOf(session)
+  if (typeof originalMaxAge === 'number') return originalMaxAge
+  return expires === undefined || expires === null ? ttl : undefined
+}
+
+/**
  * The expiry that a request asks for by loading a session: usually the stored one. But the plugin at once moves a cookie
  * with a `maxAge` to that long from now, which is earlier if the process that stored the session has a clock ahead of
  * ours. Nobody asked for an earlier end, so such a small step back counts as asked for already.

@@ -5,6 +5,9 @@ import { Guard } from './guard.ts'
 /** What a guarded verb needs to know of a call; without it, it may take the store's `timeout` from now. */
 export type Limit = Pick<Call, 'deadline'>
 
+/** The records as the rest of core uses them: a guarded backend, or a layer over it. */
+export type Records = Omit<GuardedBackend, 'guard'>
+
 /**
  * A backend behind a guard, and a backend itself, with the same optional verbs: each verb ends by its deadline, is tried
  * again where that may help, and fails with a 503 that holds nothing of the session.
@@ -16,6 +19,8 @@ export class GuardedBackend implements Backend {
   readonly count?: (from?: string, limit?: Limit) => Awaitable<Batch & { count: number }>
   readonly scan?: (from?: string, limit?: Limit) => Awaitable<Batch & { records: KeyedRecord[] }>
   readonly clear?: (from?: string, limit?: Limit) => Awaitable<Batch>
+  readonly findByUser?: (userId: string, from?: string, limit?: Limit) => Awaitable<Batch & { records: KeyedRecord[] }>
+  readonly removeOfUser?: (userId: string, keys: string[], limit?: Limit) => Awaitable<number>
   readonly ping?: () => Awaitable<void>
 
   /**
@@ -29,6 +34,10 @@ export class GuardedBackend implements Backend {
     if (backend.count) this.count = (from, limit) => this.#run('count', [from], limit)
     if (backend.scan) this.scan = (from, limit) => this.#run('scan', [from], limit)
     if (backend.clear) this.clear = (from, limit) => this.#run('clear', [from], limit)
+    if (backend.findByUser) this.findByUser = (userId, from, limit) => this.#run('findByUser', [userId, from], limit)
+    if (backend.removeOfUser) {
+      this.removeOfUser = (userId, keys, limit) => this.#run('removeOfUser', [userId, keys], limit)
+    }
     if (backend.ping) this.ping = () => this.#run('ping', [{ verb: 'ping', key: undefined }])
   }
 
@@ -50,8 +59,8 @@ export class GuardedBackend implements Backend {
     return this.#run('replace', [key, record, version, expected], limit)
   }
 
-  touch(key: string, expiresAt: number, expected: Version, limit?: Limit): Awaitable<boolean> {
-    return this.#run('touch', [key, expiresAt, expected], limit)
+  touch(key: string, expiresAt: number, expected: Version, userId?: string, limit?: Limit): Awaitable<boolean> {
+    return this.#run('touch', [key, expiresAt, expected, userId], limit)
   }
 
   remove(key: string, limit?: Limit): Awaitable<boolean> {
