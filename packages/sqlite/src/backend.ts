@@ -32,7 +32,7 @@ export class SqliteBackend implements Backend {
   #connection!: Connection
   #statements!: Record<keyof typeof SQL, Statement>
 
-  /** To be called once, before anything else. Not the constructor, so that nothing is opened for a store that cannot be. */
+  /** To be called once, before anything else. Not in the constructor, so that a store with wrong options opens nothing. */
   connect(connection: Connection): void {
     const statements = Object.entries(SQL).map(([name, sql]) => [name, connection.prepare(sql)])
     this.#connection = connection

@@ -28,8 +28,9 @@ export interface FileOptions extends StoreOptions {
 export interface DatabaseOptions extends StoreOptions {
   /**
    * An open better-sqlite3 database that holds nothing but the sessions. Its settings stay as they are, and it stays open
-   * when the store is closed. Give it a short `timeout`: SQLite waits that long when it meets the lock of another
-   * process, with the whole server stopped. From then on the store waits by itself, without stopping anything.
+   * when the store is closed. Give it a short `timeout`: SQLite waits that long when it first meets the lock of another
+   * process, with the whole server stopped. Until that lock is gone, the store then waits without stopping anything.
+   * While a transaction of the application is open on it, the store waits, up to its own `timeout`.
    */
   database: SqliteDatabase
 

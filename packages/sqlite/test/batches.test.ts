@@ -4,6 +4,7 @@ import Database from 'better-sqlite3'
 import { describe, expect, test } from 'vitest'
 import { SqliteStore } from '../src/index.ts'
 import { newFiles } from './folder.ts'
+import { Worker } from './worker.ts'
 
 const newFile = newFiles('sqlite-batches')
 
@@ -59,6 +60,15 @@ describe('in small batches, while requests go on', () => {
     expect(handles.size).toBe(20_000)
     await store.close()
   })
+})
+
+test('a script that does nothing else sees them through', async () => {
+  const path = newFile()
+  await new SqliteStore({ path }).close()
+  insert(path, 5000, Date.now() + 60_000, '{}')
+  insert(path, 500, Date.now() - MARGIN)
+  const output = await new Worker('batch-worker.ts', path).output()
+  expect(JSON.parse(output.join(''))).toEqual({ counted: 5000, listed: 5000, pruned: 500, left: 0 })
 })
 
 test('a process whose clock is an hour ahead prunes nobody else’s sessions', async () => {
@@ -142,7 +152,7 @@ async function newSession(store: SqliteStore, id: string): Promise<object> {
   return (await store.get(id)) as object
 }
 
-/** Far more sessions than there is time to save one by one. */
+/** Writes rows without the store, which would take too long for so many. */
 function insert(path: string, count: number, expiresAt: number, data = 'x'.repeat(300)): void {
   const database = new Database(path)
   database

@@ -64,7 +64,7 @@ describe('a wrong option is a TypeError that names it, what it wants and what ki
   })
 })
 
-test('nothing is opened for a store that cannot be', () => {
+test('a store with wrong options opens nothing', () => {
   const path = newFile()
   expect(() => new SqliteStore({ path, ttl: -1 })).toThrow(TypeError)
   expect(existsSync(path)).toBe(false)

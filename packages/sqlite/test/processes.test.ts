@@ -89,7 +89,7 @@ describe('while another process holds the write lock', () => {
     expect(took).toBeGreaterThan(timeout * 0.9)
     expect(took).toBeLessThan(timeout * 2)
     expect(delay.max / 1e6).toBeLessThan(timeout * 0.8)
-    await sleep(100) // a last try may end just after its caller was refused
+    await sleep(100) // an attempt may end just after its caller was refused
     await unlock()
     const [ada] = browsers
     expect(await ada.get('/me')).toEqual({ user: 'ada' })
@@ -172,7 +172,7 @@ describe('while another process holds the write lock', () => {
     database.close()
   })
 
-  test('what failed was given up for good, and its error tells why and nothing else', async () => {
+  test('a log-out that was refused is not carried out later, and its error tells why and nothing else', async () => {
     const path = newFile()
     const store = new SqliteStore({ path, timeout: 500 })
     await store.set('secret id', { secret: 'content' })

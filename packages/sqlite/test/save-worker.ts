@@ -1,5 +1,5 @@
 // Opens a file, prints "ready", and saves a session each time it is told to: prints "done" or what went wrong.
-// node save-worker.ts <file> [the id of the user to be]
+// node save-worker.ts <file> [id of the user to run as once it is open]
 import { createInterface } from 'node:readline'
 import { SqliteStore } from '../src/index.ts'
 
