@@ -2,7 +2,7 @@ import { TryAgain } from '@session-stores/core'
 import { type Driver, isBusy, pragma, type Statement, transaction } from './driver.ts'
 import type { DatabaseFiles } from './files.ts'
 
-/** What fails by itself: while a process holds the write lock, all others still read. */
+/** The two parts of a database that fail independently: while one process holds the write lock, all others still read. */
 export type Part = 'reads' | 'writes'
 
 /**
@@ -32,7 +32,7 @@ export class Connection {
 
   /**
    * @throws TryAgain while another connection, or a transaction of the application's, is in the way
-   * @throws Error when the files in use are not at their place any more
+   * @throws Error when a file in use is no longer in its place
    */
   run<T>(part: Part, work: () => T): T {
     this.#files?.check()

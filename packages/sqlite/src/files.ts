@@ -1,6 +1,6 @@
 import { accessSync, closeSync, constants, existsSync, openSync, realpathSync, statSync } from 'node:fs'
 
-/** How often the files in use are looked at, in ms, as long as the store is in use. A look takes some 10 µs. */
+/** The least time between two looks at the files, in ms. A look takes some 10 µs, and only calls of the store cause one. */
 const CHECK_INTERVAL = 1000
 
 /** Makes the file where there is none, for its owner only, and sees to it that the store may write to one that is there. */
@@ -19,16 +19,17 @@ export function createPrivate(filename: string): void {
 }
 
 /**
- * The files of an open database: the database itself, and the `-wal` and `-shm` files beside it. SQLite keeps using them
- * when they were moved, deleted or replaced, while the next process opens what is at their place then: the two would not
- * see each other's sessions, and a log-out in one would not hold in the other.
+ * The files of an open database: the database itself, and the `-wal` and `-shm` files beside it. A process goes on using
+ * the files that it opened after they were moved, deleted or replaced, while the next process opens whatever is in their
+ * place: the two would not see each other's sessions, and a log-out in one would not hold in the other.
+ * See "Unlinking or renaming a database file while in use" in https://sqlite.org/howtocorrupt.html.
  */
 export class DatabaseFiles {
   readonly #main: string
   readonly #files: ReadonlyArray<{ path: string; identity: string }>
   #checkedAt = performance.now()
 
-  /** @param path of the database, which is open: where it is a symbolic link, what that points to from now on counts */
+  /** @param path of the open database. A symbolic link is followed at each look: pointing it elsewhere is noticed. */
   constructor(path: string) {
     this.#main = path
     const target = realpathSync(path) // SQLite puts the others beside the file itself
@@ -39,8 +40,8 @@ export class DatabaseFiles {
   }
 
   /**
-   * Looks whether all are still there, at most once in a while; if not, at each call, so that a file that was put back
-   * serves at once.
+   * Looks from time to time whether all are still in their place. Once one is not, looks at each call, so that a file that
+   * is put back is used again at once.
    * @throws Error that names the file
    */
   check(): void {
@@ -50,7 +51,7 @@ export class DatabaseFiles {
       const found = identityOf(path)
       if (found === identity || found === 'unknown') continue
       const what = found === undefined ? 'was moved or deleted' : 'was replaced by another file'
-      // The -wal file that is left would be taken for the new file's own, and spoil it.
+      // SQLite would take a -wal file that is left for the new file's own, and damage that.
       const tidy = path === this.#main ? ', delete its -wal and -shm files' : ''
       throw new Error(
         `${path} ${what} while the sessions were in use: ` +
@@ -62,8 +63,8 @@ export class DatabaseFiles {
 }
 
 /**
- * What tells a file from any other as long as it is open somewhere; undefined when there is none, and 'unknown' when the
- * process may not see that, as after giving up its rights.
+ * Names a file uniquely as long as any process has it open. Undefined when there is none; 'unknown' when the process has no
+ * permission to look, such as after it dropped its privileges.
  */
 function identityOf(path: string): string | undefined {
   try {
