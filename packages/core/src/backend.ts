@@ -98,6 +98,12 @@ export interface Backend {
   close?(): Awaitable<void>
 
   /**
+   * **Optional.** Inserts the record, and never overwrites: `'exists'` when there is one under another version, or an
+   * unreadable one. A replay answers `'inserted'`. For sessions that are adopted from another store.
+   */
+  insert?(key: string, record: SessionRecord, version: Version, call: Call): Awaitable<'inserted' | 'exists'>
+
+  /**
    * **Optional.** For servers that do not collect expired records by themselves: deletes one batch of records with
    * `expiresAt <= before`, tested in the deleting statement itself. Many processes may prune at once. `before` lies
    * well in the past, so that a process whose clock is ahead deletes nothing that others still use; a server with a

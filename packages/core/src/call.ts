@@ -13,6 +13,8 @@ export interface Call {
   readonly attempt: number
   /** Says why there is no answer yet. The last reason becomes the `cause` of the error if time runs out. */
   note(reason: unknown): void
+  /** Filled in by core: how many calls went to the server together with this one. */
+  batchSize?: number | undefined
 }
 
 /** The verbs that core retries and guards. */
@@ -22,6 +24,7 @@ export type Verb =
   | 'replace'
   | 'touch'
   | 'remove'
+  | 'insert'
   | 'prune'
   | 'count'
   | 'scan'

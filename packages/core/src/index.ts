@@ -10,7 +10,23 @@ export type {
   Version,
 } from './backend.ts'
 export { type Call, TryAgain, type Verb, type Work } from './call.ts'
-export type { OperationMessage, Outcome } from './diagnostics.ts'
+export {
+  checkOptions,
+  type OptionRule,
+  type OptionRules,
+  trueOrFalse,
+  withMethods,
+  wrongOption,
+} from './check-options.ts'
+export type {
+  BackMessage,
+  DownMessage,
+  Operation,
+  OperationContext,
+  Outcome,
+  StoreIdentity,
+  UnopenedMessage,
+} from './diagnostics.ts'
 export {
   SessionConflict,
   SessionExpiryInvalid,
@@ -20,15 +36,18 @@ export {
   SessionTooLarge,
   SessionUnsupported,
 } from './errors.ts'
-export type { GuardedBackend, Limit } from './guard/guarded-backend.ts'
+export type { GuardedBackend } from './guard/guarded-backend.ts'
+export type { Limit } from './guard/guarded-call.ts'
 export { MemoryStore } from './memory.ts'
 export type {
   ConflictResolver,
+  OldStore,
   Serializer,
   SessionData,
   StoreOptions,
 } from './options.ts'
 export { expiryField, recordFromText, recordToText, withExpiry } from './record.ts'
+export { storeRules } from './settings.ts'
 export { type SessionInfo, SessionStore } from './store.ts'
 export type { UserSession } from './users.ts'
 export { newVersion } from './version.ts'

@@ -40,6 +40,13 @@ class MemoryBackend implements Backend {
     else keys.add(key)
   }
 
+  insert(key: string, record: SessionRecord, version: Version): 'inserted' | 'exists' {
+    const found = this.#records.get(key)
+    if (found !== undefined) return found.version === version ? 'inserted' : 'exists'
+    this.write(key, record, version)
+    return 'inserted'
+  }
+
   replace(
     key: string,
     record: SessionRecord,

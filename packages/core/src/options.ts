@@ -1,5 +1,4 @@
-import { inspect } from 'node:util'
-import { type EncryptionKey, type EncryptionKeyInput, encryptionKeysFrom } from './with/encryption-key.ts'
+import type { EncryptionKeyInput } from './with/encryption-key.ts'
 
 /** What every store accepts, whatever its backend. All durations are in milliseconds. */
 export interface StoreOptions {
@@ -92,6 +91,28 @@ export interface StoreOptions {
   acceptPlaintext?: boolean | undefined
 
   /**
+   * The store that the application had before, to move in with nobody logged out: a session that this store does not have
+   * is looked for there by its id, taken over with its data and its expiry, and ended there. A log-out ends it in both.
+   * Any store with `get` and `destroy` for `@fastify/session` or express-session. Take it away again once its sessions
+   * have ended, or none is adopted any more. `createdAt` of an adopted session is when it was adopted.
+   * @default none
+   */
+  adopt?: OldStore | undefined
+
+  /**
+   * Leaves adopted sessions in the old store too, for as long as other processes still use only that. What those
+   * processes change then does not reach this store, and a log-out there does not end a session that was adopted.
+   * @default false
+   */
+  keepOld?: boolean | undefined
+
+  /**
+   * Names this store on the diagnostics channels and in metrics, to tell it from others of its kind.
+   * @default the kind: 'redis', 'sqlite', …
+   */
+  name?: string | undefined
+
+  /**
    * The clock that decides what has expired: ms since the epoch. For tests.
    * @default Date.now
    */
@@ -113,131 +134,8 @@ export interface Serializer {
   parse(text: string): SessionData
 }
 
-/** `StoreOptions` with the defaults filled in. */
-export interface Settings {
-  ttl: number
-  absoluteTimeout: number
-  touchInterval: number | undefined
-  maxBytes: number
-  timeout: number
-  pruneInterval: number | false
-  onConflict: 'merge' | 'overwrite' | ConflictResolver
-  serializer: Serializer | undefined
-  userOf: ((session: object) => string | number | null | undefined) | undefined
-  maxPerUser: number | undefined
-  encryptionKeys: EncryptionKey[] | undefined
-  acceptPlaintext: boolean
-  now: () => number
-}
-
-/** How long an operation may take by default, in ms. */
-const DEFAULT_TIMEOUT = 2000
-
-/** The longest delay a Node timer takes. */
-const MAX_DELAY = 2 ** 31 - 1
-
-const known: ReadonlyArray<keyof StoreOptions> = [
-  'ttl',
-  'absoluteTimeout',
-  'touchInterval',
-  'maxBytes',
-  'timeout',
-  'pruneInterval',
-  'onConflict',
-  'serializer',
-  'userOf',
-  'maxPerUser',
-  'encryptionKeys',
-  'acceptPlaintext',
-  'now',
-]
-
-/**
- * Checks the options and fills in the defaults. The caller's object is left alone.
- * @throws TypeError naming the option, what it wants and what it got.
- */
-export function settingsFrom(options: StoreOptions = {}): Settings {
-  if (typeof options !== 'object' || options === null) {
-    // Not shown: it may be a connection string, with a password.
-    throw new TypeError(`options must be an object; got ${options === null ? 'null' : `a ${typeof options}`}`)
-  }
-  for (const name of Object.keys(options)) {
-    if (!(known as string[]).includes(name)) {
-      throw new TypeError(`unknown option ${inspect(name)}: the options of every store are ${known.join(', ')}`)
-    }
-  }
-  // Defaults in place of undefined only: null is a wrong value.
-  const { onConflict = 'merge' } = options
-  const settings: Settings = {
-    ttl: options.ttl ?? 86_400_000,
-    absoluteTimeout: options.absoluteTimeout || Number.POSITIVE_INFINITY,
-    touchInterval: options.touchInterval,
-    maxBytes: options.maxBytes ?? 65_536,
-    timeout: options.timeout ?? DEFAULT_TIMEOUT,
-    pruneInterval: options.pruneInterval ?? 300_000,
-    onConflict,
-    serializer: options.serializer,
-    userOf: options.userOf,
-    maxPerUser: options.maxPerUser,
-    encryptionKeys: encryptionKeysFrom(options.encryptionKeys),
-    acceptPlaintext: options.acceptPlaintext ?? false,
-    now: options.now === undefined ? realTime : wholeMs(options.now),
-  }
-  checkInteger('ttl', options.ttl, 1, Number.MAX_SAFE_INTEGER)
-  if (options.absoluteTimeout !== false) {
-    checkInteger('absoluteTimeout', options.absoluteTimeout, 1, Number.MAX_SAFE_INTEGER, ', or false')
-  }
-  checkInteger('touchInterval', options.touchInterval, 0, Number.MAX_SAFE_INTEGER)
-  checkInteger('maxBytes', options.maxBytes, 1, Number.MAX_SAFE_INTEGER, '', 'bytes')
-  checkInteger('timeout', options.timeout, 1, MAX_DELAY)
-  if (options.pruneInterval !== false) {
-    checkInteger('pruneInterval', options.pruneInterval, 1, MAX_DELAY, ', or false')
-  }
-  const { serializer } = settings
-  if (onConflict !== 'merge' && onConflict !== 'overwrite' && typeof onConflict !== 'function') {
-    throw wrong('onConflict', "'merge', 'overwrite' or a function (base, theirs, ours) => session", onConflict)
-  }
-  if (
-    serializer !== undefined &&
-    (typeof serializer?.stringify !== 'function' || typeof serializer.parse !== 'function')
-  ) {
-    throw wrong('serializer', 'an object with the functions stringify and parse', serializer)
-  }
-  checkInteger('maxPerUser', options.maxPerUser, 1, Number.MAX_SAFE_INTEGER, '', 'sessions')
-  if (settings.userOf !== undefined && typeof settings.userOf !== 'function') {
-    throw wrong('userOf', 'a function (session) => user id', settings.userOf)
-  }
-  if (settings.maxPerUser !== undefined && settings.userOf === undefined) {
-    throw new TypeError('maxPerUser needs userOf, which says whose a session is')
-  }
-  if (typeof settings.acceptPlaintext !== 'boolean')
-    throw wrong('acceptPlaintext', 'true or false', settings.acceptPlaintext)
-  if (settings.acceptPlaintext && settings.encryptionKeys === undefined) {
-    throw new TypeError('acceptPlaintext needs encryptionKeys: without them everything is plain text')
-  }
-  return settings
-}
-
-/** Looks `Date.now` up at each use, so that a fake clock holds that tests install later. */
-function realTime(): number {
-  return Date.now()
-}
-
-/** Sessions are stored in whole ms, whatever the clock answers. */
-function wholeMs(now: unknown): () => number {
-  if (typeof now !== 'function' || !Number.isFinite(now())) {
-    throw wrong('now', 'a function that answers ms since the epoch', now)
-  }
-  return () => Math.floor(now())
-}
-
-function checkInteger(name: string, value: unknown, min: number, max: number, or = '', unit = 'ms'): void {
-  if (value === undefined) return
-  if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max) {
-    throw wrong(name, `a whole number of ${unit} from ${min} to ${max}${or}`, value)
-  }
-}
-
-function wrong(name: string, wants: string, value: unknown): TypeError {
-  return new TypeError(`${name} must be ${wants}; got ${inspect(value, { depth: 0 })}`)
+/** The store that an application had before: any one for `@fastify/session` or express-session. */
+export interface OldStore {
+  get(sessionId: string, callback: (error?: unknown, session?: unknown) => void): unknown
+  destroy(sessionId: string, callback: (error?: unknown) => void): unknown
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Adopter } from './adopt.ts'
 import { andThen, isPromise } from './awaitable.ts'
 import type { Awaitable, SessionRecord, StoredRecord } from './backend.ts'
 import type { Codec } from './codec.ts'
@@ -10,11 +11,12 @@ import { askedAtLoad, cookieExpiry, isPluginSession, isRolling, plainSession } f
 import { Snapshot, type SnapshotState } from './face/snapshot.ts'
 import { Waited } from './face/waited.ts'
 import type { Guard } from './guard/guard.ts'
-import type { Limit, Records } from './guard/guarded-backend.ts'
+import type { Records } from './guard/guarded-backend.ts'
+import type { Limit } from './guard/guarded-call.ts'
 import { KeyedQueue, type Writers } from './keyed-queue.ts'
 import { merge } from './merge.ts'
-import type { Settings } from './options.ts'
 import { type Plan, planSave } from './plan.ts'
+import type { Settings } from './settings.ts'
 import { type Users, userIdFrom } from './users.ts'
 import { newVersion } from './version.ts'
 
@@ -66,6 +68,7 @@ export class Saver {
   readonly #guard: Guard
   readonly #records: Records
   readonly #users: Users
+  readonly #adopter: Adopter | undefined
   readonly #codec: Codec
   readonly #settings: Settings
   readonly #queue = new KeyedQueue()
@@ -81,6 +84,7 @@ export class Saver {
     this.#users = users
     this.#codec = codec
     this.#settings = settings
+    if (settings.adopt) this.#adopter = new Adopter(settings.adopt, guard, records, codec, settings)
   }
 
   /** To be told of each key that was asked for, whether or not there was a session. */
@@ -93,8 +97,11 @@ export class Saver {
     return new Snapshot(this, key, this.#loadedState(stored, session, waited))
   }
 
-  /** @param touchOnly the data stays as it is, whatever the session holds */
-  save(key: string, session: object, touchOnly: boolean): Awaitable<Saved> {
+  /**
+   * @param touchOnly the data stays as it is, whatever the session holds
+   * @param limit its deadline is set here
+   */
+  save(key: string, session: object, touchOnly: boolean, limit: Limit): Awaitable<Saved> {
     const cookieExpiresAt = cookieExpiry(session)
     const rolling = isRolling(session, cookieExpiresAt)
     const text = touchOnly ? undefined : this.#codec.encode(plainSession(session))
@@ -104,7 +111,7 @@ export class Saver {
       return 'skipped'
     const waited = loaded?.waited ?? this.#waited.get(session) ?? new Waited()
     const begun = performance.now()
-    const limit = { deadline: this.#guard.deadline(waited.within(this.#settings.timeout)) }
+    limit.deadline = this.#guard.deadline(waited.within(this.#settings.timeout))
     const save: Save = { key, session, text, cookieExpiresAt, rolling, limit, waited }
     const outcome = this.#inTurn(key, limit, (writers) => this.#saveInTurn(save, writers))
     if (!isPromise(outcome)) return outcome
@@ -117,10 +124,31 @@ export class Saver {
   }
 
   /** Answers whether there was one. */
-  remove(key: string): Awaitable<boolean> {
+  remove(key: string, sessionId?: string): Awaitable<boolean> {
     this.#recent.add(key)
     const limit = { deadline: this.#guard.deadline() }
-    return this.#inTurn(key, limit, (writers) => this.#remove(key, limit, writers))
+    return this.#inTurn(key, limit, (writers) => {
+      const adopter = this.#adopter
+      if (adopter === undefined || sessionId === undefined) return this.#remove(key, limit, writers)
+      const begun = performance.now()
+      return adopter.end(sessionId, limit, async () => {
+        // It ends in ours though the old store took all the time there was.
+        const rest = { deadline: this.#guard.deadline(performance.now() - begun) }
+        return this.#remove(key, rest, writers)
+      })
+    })
+  }
+
+  /**
+   * Takes the session over from the old store; undefined when that has none either.
+   * @param waited how long the request has waited so far, in ms
+   */
+  async adopt(sessionId: string, key: string, waited: number): Promise<StoredRecord | 'unreadable' | undefined> {
+    const limit = { deadline: this.#guard.deadline(waited) }
+    return this.#inTurn(key, limit, async () => {
+      const found = await this.#records.read(key, limit) // the request before may have adopted it
+      return found ?? this.#adopter?.adopt(sessionId, key, limit, (session) => this.#userOf(session))
+    })
   }
 
   /** Notes down whose the session under this key is; answers whether that was something new. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { andThen, isPromise } from './awaitable.ts'
 import type { Awaitable, Backend, Batch, StoredRecord } from './backend.ts'
 import { Codec } from './codec.ts'
-import { type Operation, type Traced, traced } from './diagnostics.ts'
+import { type Operation, type StoreIdentity, type Traced, traced } from './diagnostics.ts'
 import { SessionStoreClosed, SessionUnsupported } from './errors.ts'
 import { isExpired, trueExpiry } from './expiry.ts'
 import { answer, type Callback, checkCallback } from './face/callback.ts'
@@ -10,10 +10,12 @@ import { restoreExpiry } from './face/session.ts'
 import { LOADED } from './face/snapshot.ts'
 import { Waited } from './face/waited.ts'
 import { GuardedBackend, type Records } from './guard/guarded-backend.ts'
+import type { Limit } from './guard/guarded-call.ts'
 import { keyOf } from './key.ts'
-import { type SessionData, type Settings, type StoreOptions, settingsFrom } from './options.ts'
+import type { SessionData, StoreOptions } from './options.ts'
 import { Pruner } from './pruner.ts'
 import { Refused, Saver } from './save.ts'
+import { type Settings, settingsFrom } from './settings.ts'
 import { type UserSession, Users, userIdFrom } from './users.ts'
 import { batched } from './with/batched.ts'
 import { sealed } from './with/sealed.ts'
@@ -56,6 +58,7 @@ export class SessionStore<Session extends object = any> {
    * and nothing here judges expiry.
    */
   readonly backend: GuardedBackend
+  readonly #identity: StoreIdentity
   readonly #records: Records
   readonly #users: Users
   readonly #closeBackend: () => Awaitable<void>
@@ -73,21 +76,28 @@ export class SessionStore<Session extends object = any> {
       if (typeof backend?.[verb] !== 'function') throw new TypeError(`the backend must have the method ${verb}`)
     }
     if (typeof backend.name !== 'string') throw new TypeError('the backend must have a name')
-    this.backend = new GuardedBackend(batched(backend), this.#settings.now, this.#settings.timeout)
+    const { now, timeout } = this.#settings
+    this.#identity = { store: backend.name, name: this.#settings.name ?? backend.name }
+    this.backend = new GuardedBackend(batched(backend), now, timeout, this.#identity)
     this.#closeBackend = () => backend.close?.()
     const { encryptionKeys, acceptPlaintext } = this.#settings
-    this.#records = encryptionKeys ? sealed(this.backend, encryptionKeys, acceptPlaintext) : this.backend
+    this.#records = encryptionKeys
+      ? sealed(this.backend, encryptionKeys, acceptPlaintext, this.#identity)
+      : this.backend
     this.#codec = new Codec(this.#settings.serializer, this.#settings.maxBytes)
     this.#users = new Users(this.backend, this.#records, (...given) => this.#decode(...given), this.#settings)
     if (this.#settings.maxPerUser !== undefined) this.#checkByUser()
+    if (this.#settings.adopt && !this.backend.insert) {
+      throw new SessionUnsupported(backend.name, 'adopt sessions from another store')
+    }
     this.#saver = new Saver(this.backend.guard, this.#records, this.#users, this.#codec, this.#settings)
     this.#pruner = new Pruner(() => this.prune(), backend.prune ? this.#settings.pruneInterval : false)
   }
 
   /**
    * The session with this id, or null when there is none or it has expired. Where its cookie has an expiry, that is the
-   * true one. What is stored and cannot be read counts as no session; it is kept, and reported on the channel
-   * `session-stores:get`.
+   * true one. What is stored and cannot be read counts as no session; it is kept, and reported on the tracing channel
+   * `session-stores.get`.
    */
   get(sessionId: string): Promise<Session | null>
   get(sessionId: string, callback: (error: unknown, session?: Session | null) => void): void
@@ -115,7 +125,7 @@ export class SessionStore<Session extends object = any> {
   destroy(sessionId: string, callback: (error?: unknown) => void): void
   destroy(sessionId: string, callback?: Callback<void>): Promise<void> | undefined {
     return this.#run('destroy', callback, () =>
-      andThen(this.#saver.remove(keyOf(sessionId)), (removed) => ({
+      andThen(this.#saver.remove(keyOf(sessionId), sessionId), (removed) => ({
         outcome: removed ? 'removed' : 'miss',
         value: undefined,
       })),
@@ -160,7 +170,9 @@ export class SessionStore<Session extends object = any> {
     this.#checkOpen()
     const { scan } = this.#records
     if (!scan) throw new SessionUnsupported(this.backend.name, 'list its sessions')
-    for await (const { records } of this.#batches(scan)) {
+    const next = (from: string | undefined) =>
+      traced(this.#identity, 'scan', async () => ({ outcome: 'done', value: await scan(from) }))
+    for await (const { records } of this.#batches(next)) {
       for (const { key: handle, record } of records) {
         const { createdAt } = record
         const expiresAt = trueExpiry(record, this.#settings.absoluteTimeout)
@@ -174,7 +186,7 @@ export class SessionStore<Session extends object = any> {
   /** The sessions of this user, last used first. Needs `userOf`. */
   async listByUser(userId: string | number): Promise<UserSession<Session>[]> {
     const user = this.#checkUser(userId)
-    return traced(this.backend.name, 'listByUser', async () => ({
+    return traced(this.#identity, 'listByUser', async () => ({
       outcome: 'done',
       value: (await this.#users.list(user)) as UserSession<Session>[],
     }))
@@ -188,7 +200,7 @@ export class SessionStore<Session extends object = any> {
   async destroyByUser(userId: string | number, { except }: { except?: string | undefined } = {}): Promise<number> {
     const user = this.#checkUser(userId)
     const kept = except === undefined ? undefined : keyOf(except)
-    return traced(this.backend.name, 'destroyByUser', async () => {
+    return traced(this.#identity, 'destroyByUser', async () => {
       const removed = await this.#users.destroy(user, kept)
       return { outcome: 'done', value: removed, removed }
     })
@@ -200,7 +212,7 @@ export class SessionStore<Session extends object = any> {
     if (typeof handle !== 'string' || !HANDLE.test(handle)) {
       throw new TypeError('the handle must be one that listByUser, scan or handleOf answered')
     }
-    return traced(this.backend.name, 'destroy', () =>
+    return traced(this.#identity, 'destroy', () =>
       andThen(this.#saver.remove(handle), (removed) => ({ outcome: removed ? 'removed' : 'miss', value: removed })),
     )
   }
@@ -232,7 +244,7 @@ export class SessionStore<Session extends object = any> {
    */
   async prune(): Promise<number> {
     this.#checkOpen()
-    this.#pruning ??= Promise.resolve(traced(this.backend.name, 'prune', () => this.#pruneAll())).finally(() => {
+    this.#pruning ??= Promise.resolve(traced(this.#identity, 'prune', () => this.#pruneAll())).finally(() => {
       this.#pruning = undefined
     })
     return this.#pruning
@@ -241,7 +253,10 @@ export class SessionStore<Session extends object = any> {
   /** Resolves when the server answers. */
   async ping(): Promise<void> {
     this.#checkOpen()
-    await (this.backend.ping ? this.backend.ping() : this.backend.read(keyOf('ping')))
+    return traced(this.#identity, 'ping', async () => {
+      await (this.backend.ping ? this.backend.ping() : this.backend.read(keyOf('ping')))
+      return { outcome: 'done', value: undefined }
+    })
   }
 
   /**
@@ -259,10 +274,30 @@ export class SessionStore<Session extends object = any> {
 
   #get(sessionId: string): Awaitable<Traced<Session | null>> {
     const key = keyOf(sessionId)
-    const found = this.#records.read(key)
-    if (!isPromise(found)) return this.#found(key, found, new Waited())
     const begun = performance.now()
-    return found.then((came) => this.#found(key, came, new Waited(performance.now() - begun)))
+    const limit: Limit = { deadline: this.backend.guard.deadline() }
+    const found = this.#records.read(key, limit)
+    if (this.#settings.adopt) return this.#getOrAdopt(sessionId, key, found, begun)
+    if (!isPromise(found)) return this.#found(key, found, new Waited())
+    return found.then((came) => {
+      const answer = this.#found(key, came, new Waited(performance.now() - begun))
+      if (limit.batchSize !== undefined) answer.batchSize = limit.batchSize
+      return answer
+    })
+  }
+
+  async #getOrAdopt(
+    sessionId: string,
+    key: string,
+    ours: ReturnType<Records['read']>,
+    begun: number,
+  ): Promise<Traced<Session | null>> {
+    const waited = new Waited()
+    const stored = await ours
+    const found = stored ?? (await this.#saver.adopt(sessionId, key, performance.now() - begun))
+    waited.add(performance.now() - begun)
+    const answer = this.#found(key, found, waited)
+    return stored === undefined && answer.outcome === 'hit' ? { ...answer, outcome: 'adopted' } : answer
   }
 
   #found(key: string, found: StoredRecord | 'unreadable' | undefined, waited: Waited): Traced<Session | null> {
@@ -287,11 +322,14 @@ export class SessionStore<Session extends object = any> {
   #save(sessionId: string, session: Session, touchOnly: boolean): Awaitable<Traced<undefined>> {
     const key = keyOf(sessionId)
     if (typeof session !== 'object' || session === null) throw new TypeError('the session must be an object')
-    return andThen(this.#saver.save(key, session, touchOnly), (saved) =>
-      saved instanceof Refused
-        ? { outcome: 'refused', error: saved.error, value: undefined }
-        : { outcome: saved, value: undefined },
-    )
+    const limit: Limit = { deadline: 0 }
+    return andThen(this.#saver.save(key, session, touchOnly, limit), (saved) => {
+      const { batchSize } = limit
+      const rest = batchSize === undefined ? { value: undefined } : { value: undefined, batchSize }
+      return saved instanceof Refused
+        ? { ...rest, outcome: 'refused', error: saved.error }
+        : { ...rest, outcome: saved }
+    })
   }
 
   async #pruneAll(): Promise<Traced<number>> {
@@ -324,7 +362,7 @@ export class SessionStore<Session extends object = any> {
     checkCallback(callback)
     return answer(
       () =>
-        traced(this.backend.name, operation, () => {
+        traced(this.#identity, operation, () => {
           this.#checkOpen()
           this.#pruner.start()
           return work()
@@ -341,7 +379,7 @@ export class SessionStore<Session extends object = any> {
   ): Promise<T> {
     this.#checkOpen()
     if (verb === undefined) throw new SessionUnsupported(this.backend.name, what)
-    return traced(this.backend.name, operation, async () => ({ outcome: 'done', value: await work(verb) }))
+    return traced(this.#identity, operation, async () => ({ outcome: 'done', value: await work(verb) }))
   }
 
   #checkUser(userId: unknown): string {

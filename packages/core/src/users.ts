@@ -1,9 +1,10 @@
-import { inspect } from 'node:util'
 import type { Batch, KeyedRecord } from './backend.ts'
+import { wrongOption } from './check-options.ts'
 import { isExpired, trueExpiry } from './expiry.ts'
 import { lifetimeOf } from './face/session.ts'
 import type { Records } from './guard/guarded-backend.ts'
-import type { SessionData, Settings } from './options.ts'
+import type { SessionData } from './options.ts'
+import type { Settings } from './settings.ts'
 
 /** How many sessions one command ends. */
 const REMOVE_BATCH = 100
@@ -114,9 +115,5 @@ export function userIdFrom(value: unknown, what: string): string | undefined {
   if (value === undefined || value === null || value === '') return undefined
   if (typeof value === 'string') return value
   if (typeof value === 'number' && Number.isFinite(value)) return String(value)
-  throw new TypeError(`${what} must be a string, a number or undefined; got ${kindOf(value)}`)
-}
-
-function kindOf(value: unknown): string {
-  return typeof value === 'object' ? 'an object' : typeof value === 'number' ? inspect(value) : `a ${typeof value}`
+  throw wrongOption(what, 'a string, a number or undefined', value)
 }

@@ -1,7 +1,7 @@
 import { type Backend, MemoryStore, type SessionStore } from '../src/index.ts'
 
 const VERBS = [
-  ...(['read', 'write', 'replace', 'touch', 'remove', 'ping'] as const),
+  ...(['read', 'write', 'replace', 'touch', 'remove', 'ping', 'insert'] as const),
   ...(['prune', 'count', 'scan', 'clear', 'findByUser', 'removeOfUser'] as const),
 ]
 

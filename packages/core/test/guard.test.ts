@@ -4,7 +4,7 @@ import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
 import {
   type Backend,
   type Call,
-  type OperationMessage,
+  type OperationContext,
   SessionStore,
   type StoreOptions,
   TryAgain,
@@ -286,10 +286,10 @@ describe('a touch that the server refuses', () => {
 
   test('does not fail a request that only reads, and is reported', async () => {
     const { store, loaded } = await dueForTouch()
-    const messages: OperationMessage[] = []
-    const listen = (message: unknown) => messages.push(message as OperationMessage)
-    channel('session-stores:set').subscribe(listen)
-    onTestFinished(() => void channel('session-stores:set').unsubscribe(listen))
+    const messages: OperationContext[] = []
+    const listen = (message: unknown) => messages.push(message as OperationContext)
+    channel('tracing:session-stores.set:asyncEnd').subscribe(listen)
+    onTestFinished(() => void channel('tracing:session-stores.set:asyncEnd').unsubscribe(listen))
     await store.set('id', loaded)
     expect(messages).toMatchObject([{ outcome: 'refused', error: { ...unavailable, cause: { message: 'READONLY' } } }])
   })

@@ -1,9 +1,7 @@
 import type { Awaitable, Backend, Batch, KeyedRecord, SessionRecord, StoredRecord, Version } from '../backend.ts'
-import type { Call } from '../call.ts'
+import type { StoreIdentity } from '../diagnostics.ts'
 import { Guard } from './guard.ts'
-
-/** What a guarded verb needs to know of a call; without it, it may take the store's `timeout` from now. */
-export type Limit = Pick<Call, 'deadline'>
+import type { Limit } from './guarded-call.ts'
 
 /** The records as the rest of core uses them: a guarded backend, or a layer over it. */
 export type Records = Omit<GuardedBackend, 'guard'>
@@ -15,6 +13,12 @@ export type Records = Omit<GuardedBackend, 'guard'>
 export class GuardedBackend implements Backend {
   readonly name: string
   readonly guard: Guard
+  readonly insert?: (
+    key: string,
+    record: SessionRecord,
+    version: Version,
+    limit?: Limit,
+  ) => Awaitable<'inserted' | 'exists'>
   readonly prune?: (before: number, from?: string, limit?: Limit) => Awaitable<Batch & { removed: number }>
   readonly count?: (from?: string, limit?: Limit) => Awaitable<Batch & { count: number }>
   readonly scan?: (from?: string, limit?: Limit) => Awaitable<Batch & { records: KeyedRecord[] }>
@@ -26,10 +30,14 @@ export class GuardedBackend implements Backend {
   /**
    * @param now the store's clock
    * @param timeout how long a call may take, in ms
+   * @param identity for the diagnostics channels
    */
-  constructor(backend: Backend, now: () => number, timeout: number) {
+  constructor(backend: Backend, now: () => number, timeout: number, identity: StoreIdentity) {
     this.name = backend.name
-    this.guard = new Guard(backend, now, timeout)
+    this.guard = new Guard(backend, now, timeout, identity)
+    if (backend.insert) {
+      this.insert = (key, record, version, limit) => this.#run('insert', [key, record, version], limit)
+    }
     if (backend.prune) this.prune = (before, from, limit) => this.#run('prune', [before, from], limit)
     if (backend.count) this.count = (from, limit) => this.#run('count', [from], limit)
     if (backend.scan) this.scan = (from, limit) => this.#run('scan', [from], limit)
@@ -68,6 +76,6 @@ export class GuardedBackend implements Backend {
   }
 
   #run<T>(verb: Parameters<Guard['run']>[0], args: readonly unknown[], limit?: Limit): Awaitable<T> {
-    return this.guard.run(verb, args, limit?.deadline ?? this.guard.deadline()) as Awaitable<T>
+    return this.guard.run(verb, args, limit ?? { deadline: this.guard.deadline() }) as Awaitable<T>
   }
 }

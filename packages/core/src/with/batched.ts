@@ -22,10 +22,11 @@ export function batched(backend: Backend): Backend {
 }
 
 /** The verbs that are no calls for one record, and stay as they are. */
-const PASSED_ON = ['ping', 'partOf', 'prune', 'count', 'scan', 'clear', 'findByUser', 'removeOfUser'] as const
+const PASSED_ON = ['insert', 'ping', 'partOf', 'prune', 'count', 'scan', 'clear', 'findByUser', 'removeOfUser'] as const
 
 class BatchedBackend implements Backend {
   readonly name: string
+  readonly insert?: NonNullable<Backend['insert']>
   readonly ping?: NonNullable<Backend['ping']>
   readonly partOf?: NonNullable<Backend['partOf']>
   readonly prune?: NonNullable<Backend['prune']>
@@ -165,6 +166,7 @@ class Batcher<Item, Answer> {
       )
       return
     }
+    for (const { call } of batch) call.batchSize = batch.length
     answerTo(
       () => (many as NonNullable<typeof many>)(batch.map(itemOf), new BatchCall(batch.map(callOf))),
       (answers) => {

@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, type KeyObject, randomBytes } from 'node:crypto'
 import { andThen } from '../awaitable.ts'
 import type { Batch, KeyedRecord, SessionRecord, StoredRecord } from '../backend.ts'
+import { type StoreIdentity, type UnopenedMessage, unopenedChannel } from '../diagnostics.ts'
 import type { Records } from '../guard/guarded-backend.ts'
 import type { EncryptionKey } from './encryption-key.ts'
 
@@ -19,8 +20,14 @@ const TAG_BYTES = 16
  *
  * @param keys the first one seals, any of them opens
  * @param acceptPlaintext whether a text that is not sealed is read as it is
+ * @param identity for the diagnostics channel
  */
-export function sealed(inner: Records, keys: readonly EncryptionKey[], acceptPlaintext: boolean): Records {
+export function sealed(
+  inner: Records,
+  keys: readonly EncryptionKey[],
+  acceptPlaintext: boolean,
+  identity: StoreIdentity,
+): Records {
   const [newest] = keys as [EncryptionKey]
   const byHint = new Map(keys.map((each) => [each.hint, each.key]))
 
@@ -30,7 +37,9 @@ export function sealed(inner: Records, keys: readonly EncryptionKey[], acceptPla
   })
   const open = (key: string, record: SessionRecord): SessionRecord | undefined => {
     const data = decrypt(record.data, key, byHint, acceptPlaintext)
-    return data === undefined ? undefined : { ...record, data }
+    if (data !== undefined) return { ...record, data }
+    unopenedChannel.publish({ ...identity } satisfies UnopenedMessage)
+    return undefined
   }
   const openStored = (key: string, stored: StoredRecord | 'unreadable' | undefined) => {
     if (stored === undefined || stored === 'unreadable') return stored
@@ -45,7 +54,7 @@ export function sealed(inner: Records, keys: readonly EncryptionKey[], acceptPla
     }),
   })
 
-  const { scan, findByUser } = inner
+  const { insert, scan, findByUser } = inner
   const layer: Records = {
     ...optionalVerbs(inner),
     name: inner.name,
@@ -54,6 +63,9 @@ export function sealed(inner: Records, keys: readonly EncryptionKey[], acceptPla
     replace: (key, record, version, expected, limit) => inner.replace(key, seal(key, record), version, expected, limit),
     touch: (key, expiresAt, expected, userId, limit) => inner.touch(key, expiresAt, expected, userId, limit),
     remove: (key, limit) => inner.remove(key, limit),
+    ...(insert && {
+      insert: (key, record, version, limit) => insert(key, seal(key, record), version, limit),
+    }),
     ...(scan && { scan: (from, limit) => andThen(scan(from, limit), openBatch) }),
     ...(findByUser && { findByUser: (userId, from, limit) => andThen(findByUser(userId, from, limit), openBatch) }),
   }
