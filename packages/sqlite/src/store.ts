@@ -1,4 +1,4 @@
-import { SessionStore, type StoreOptions } from '@session-stores/core'
+import { checkOptions, type OptionRules, SessionStore, type StoreOptions, storeRules } from '@session-stores/core'
 import { SqliteBackend } from './backend.ts'
 import type { SqliteDatabase } from './driver.ts'
 import { openFile, useDatabase } from './open.ts'
@@ -51,7 +51,7 @@ export class SqliteStore<Session extends object = any> extends SessionStore<Sess
    * @throws Error when the file cannot be opened, is not a SQLite database, or holds something else
    */
   constructor(options: SqliteStoreOptions) {
-    checkOptions(options)
+    check(options)
     const { path, database, synchronous = 'NORMAL', ...rest } = options
     const backend = new SqliteBackend()
     super(backend, rest)
@@ -59,52 +59,39 @@ export class SqliteStore<Session extends object = any> extends SessionStore<Sess
   }
 }
 
-function checkOptions(options: SqliteStoreOptions): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new TypeError(`options must be an object with a path or a database; got ${kindOf(options)}`)
-  }
-  const { path, database, synchronous } = options as { path: unknown; database: unknown; synchronous: unknown }
+const rules: OptionRules = {
+  path: {
+    wants: "the path of a file, or ':memory:'; of a URL, fileURLToPath(url) makes one",
+    isRight: (value) =>
+      typeof value === 'string' && value.trim() !== '' && !value.includes('\0') && !value.trim().startsWith('file:'),
+  },
+  synchronous: { wants: "'NORMAL' or 'FULL', in capitals", isRight: (value) => value === 'NORMAL' || value === 'FULL' },
+  database: { wants: 'a Database of better-sqlite3, from new Database(path)', isRight: isDatabase },
+  ...storeRules,
+}
+
+/** What other stores call these options. */
+const elsewhere = { client: 'database', db: 'path' }
+
+function check(options: SqliteStoreOptions): void {
+  checkOptions(options, rules, elsewhere)
+  const { path, database, synchronous } = options
   if ((path === undefined) === (database === undefined)) {
     throw new TypeError(
       `options must have either path or database; got ${path === undefined ? 'neither of them' : 'both'}`,
     )
   }
-  if (path !== undefined) checkPath(path)
-  else checkDatabase(database)
-  if (synchronous === undefined) return
-  if (synchronous !== 'NORMAL' && synchronous !== 'FULL') {
-    throw new TypeError(`synchronous must be 'NORMAL' or 'FULL', in capitals; got ${kindOf(synchronous)}`)
-  }
-  if (path === undefined) {
+  if (database === undefined) return
+  if (synchronous !== undefined) {
     throw new TypeError('synchronous must be left out with database: set it there with a pragma')
   }
+  if (!database.open) throw new TypeError('database must be open; got a closed one')
+  if (database.readonly) throw new TypeError('database must be open for writing; got a readonly one')
+  if (database.inTransaction) throw new TypeError('database must not be inside a transaction; got one that is')
 }
 
-function checkPath(path: unknown): void {
-  const must = "path must be the path of a file, or ':memory:'"
-  if (path instanceof URL) throw new TypeError(`${must}; got a URL: use fileURLToPath(url)`)
-  if (typeof path !== 'string') throw new TypeError(`${must}; got ${kindOf(path)}`)
-  if (path.trim() === '') throw new TypeError(`${must}; got an empty string`)
-  if (path.includes('\0')) throw new TypeError(`${must}; got a string with a NUL character`)
-  if (path.trim().startsWith('file:')) throw new TypeError(`${must}; got a URL: use fileURLToPath(url)`)
-}
-
-function checkDatabase(database: unknown): void {
-  const { prepare, exec, close, open, readonly, inTransaction } = (database ?? {}) as Partial<SqliteDatabase>
-  const isDatabase = [prepare, exec, close].every((each) => typeof each === 'function') && typeof open === 'boolean'
-  if (!isDatabase) {
-    throw new TypeError(
-      `database must be an open Database of better-sqlite3, new Database(path); got ${kindOf(database)}`,
-    )
-  }
-  if (!open) throw new TypeError('database must be open; got a closed one')
-  if (readonly) throw new TypeError('database must be open for writing; got a readonly one')
-  if (inTransaction) throw new TypeError('database must not be inside a transaction; got one that is')
-}
-
-/** Never the value itself, which may hold a password. */
-function kindOf(value: unknown): string {
-  if (value === null || value === undefined) return `${value}`
-  if (Array.isArray(value)) return 'an array'
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+function isDatabase(value: unknown): boolean {
+  const { prepare, exec, close, open } = (value ?? {}) as Partial<SqliteDatabase>
+  // `open` is a method in node:sqlite, whose databases are not supported.
+  return [prepare, exec, close].every((each) => typeof each === 'function') && typeof open === 'boolean'
 }
