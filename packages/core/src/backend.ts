@@ -104,18 +104,15 @@ export interface Backend {
   insert?(key: string, record: SessionRecord, version: Version, call: Call): Awaitable<'inserted' | 'exists'>
 
   /**
-   * **Optional.** For servers that do not collect expired records by themselves: deletes one batch of records with
-   * `expiresAt <= before`, tested in the deleting statement itself. Many processes may prune at once. `before` lies
+   * **Optional.** For servers that do not collect expired records by themselves: deletes one batch of the records that
+   * are over by `cutoff`, tested in the deleting statement itself. Many processes may prune at once. The cut-off lies
    * well in the past, so that a process whose clock is ahead deletes nothing that others still use; a server with a
    * clock of its own also deletes what has expired both by that clock and by `call.now`.
    */
-  prune?(before: number, from: string | undefined, call: Call): Awaitable<Batch & { removed: number }>
+  prune?(cutoff: Cutoff, from: string | undefined, call: Call): Awaitable<Batch & { removed: number }>
 
-  /**
-   * **Optional.** How many records with `expiresAt > call.now` there are in one batch; where the server collects, those
-   * it still holds.
-   */
-  count?(from: string | undefined, call: Call): Awaitable<Batch & { count: number }>
+  /** **Optional.** How many records of one batch are not over by `cutoff`; where the server collects, of those it still holds. */
+  count?(cutoff: Cutoff, from: string | undefined, call: Call): Awaitable<Batch & { count: number }>
 
   /**
    * **Optional.** One batch of records. Over all batches, every record that is there from beginning to end comes at
@@ -137,6 +134,16 @@ export interface Backend {
    * decided for each in one step with its deletion, and answers how many that were. At most 100 keys.
    */
   removeOfUser?(userId: string, keys: string[], call: Call): Awaitable<number>
+}
+
+/**
+ * A record is over when `record.expiresAt <= cutoff.expiresAt` or `record.createdAt <= cutoff.createdAt`. In ms since the epoch,
+ * `createdAt` at least -8.64e15. A record's `expiresAt` already heeds `absoluteTimeout` as it was when the record was
+ * written; `createdAt` is for those that were stored before that was set or shortened.
+ */
+export interface Cutoff {
+  expiresAt: number
+  createdAt: number
 }
 
 /** One of many changes: the verb, and what it is given. */

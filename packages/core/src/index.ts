@@ -4,6 +4,7 @@ export type {
   Batch,
   Change,
   ChangeAnswer,
+  Cutoff,
   KeyedRecord,
   SessionRecord,
   StoredRecord,
@@ -30,6 +31,7 @@ export type {
 export {
   SessionConflict,
   SessionExpiryInvalid,
+  SessionLayoutUnknown,
   SessionNotSerializable,
   SessionStoreClosed,
   SessionStoreUnavailable,

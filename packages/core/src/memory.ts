@@ -1,4 +1,4 @@
-import type { Backend, Batch, KeyedRecord, SessionRecord, StoredRecord, Version } from './backend.ts'
+import type { Backend, Batch, Cutoff, KeyedRecord, SessionRecord, StoredRecord, Version } from './backend.ts'
 import type { Call } from './call.ts'
 import type { StoreOptions } from './options.ts'
 import { SessionStore } from './store.ts'
@@ -76,21 +76,21 @@ class MemoryBackend implements Backend {
   ping(): void {}
 
   /** By this process's clock alone: no other uses these records. */
-  prune(before: number, from: string | undefined, { now }: Call): Batch & { removed: number } {
+  prune(cutoff: Cutoff, from: string | undefined, { now }: Call): Batch & { removed: number } {
     if (from === undefined) this.#iterator = this.#records.entries()
     let removed = 0
     for (let looked = 0; looked < PRUNE_BATCH; looked += 1) {
       const next = this.#iterator.next()
       if (next.done) return { removed }
       const [key, { record }] = next.value
-      if (record.expiresAt <= Math.max(before, now) && this.remove(key)) removed += 1
+      if ((record.expiresAt <= now || isOver(record, cutoff)) && this.remove(key)) removed += 1
     }
     return { removed, next: 'iterator' }
   }
 
-  count(_from: string | undefined, { now }: Call): { count: number } {
+  count(cutoff: Cutoff): { count: number } {
     let count = 0
-    for (const { record } of this.#records.values()) if (record.expiresAt > now) count += 1
+    for (const { record } of this.#records.values()) if (!isOver(record, cutoff)) count += 1
     return { count }
   }
 
@@ -120,4 +120,8 @@ class MemoryBackend implements Backend {
     keys?.delete(key)
     if (keys?.size === 0) this.#keysByUser.delete(userId as string)
   }
+}
+
+function isOver(record: SessionRecord, cutoff: Cutoff): boolean {
+  return record.expiresAt <= cutoff.expiresAt || record.createdAt <= cutoff.createdAt
 }

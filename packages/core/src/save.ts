@@ -87,9 +87,19 @@ export class Saver {
     if (settings.adopt) this.#adopter = new Adopter(settings.adopt, guard, records, codec, settings)
   }
 
-  /** To be told of each key that was asked for, whether or not there was a session. */
-  onLoad(key: string): void {
-    this.#recent.add(key)
+  /** To be told of each key that was asked for, and whether there was a session. */
+  onLoad(key: string, wasThere: boolean): void {
+    this.#recent.add(key, wasThere)
+  }
+
+  /** Whether a session that this process had loaded was ended by somebody else: `removed` is what `remove` answered. */
+  wasEndedElsewhere(key: string, removed: boolean): boolean {
+    return !removed && this.#recent.wasThere(key)
+  }
+
+  /** No session is to begin under this key. */
+  bar(key: string): void {
+    this.#recent.add(key, false)
   }
 
   /** The mark on a loaded session by which `save` will recognise it. */
@@ -125,7 +135,7 @@ export class Saver {
 
   /** Answers whether there was one. */
   remove(key: string, sessionId?: string): Awaitable<boolean> {
-    this.#recent.add(key)
+    this.#recent.add(key, this.#recent.wasThere(key))
     const limit = { deadline: this.#guard.deadline() }
     return this.#inTurn(key, limit, (writers) => {
       const adopter = this.#adopter
@@ -339,7 +349,7 @@ export class Saver {
 
   #loadedState(stored: StoredRecord, session: object, waited: Waited): SnapshotState {
     const loadedAt = this.#settings.now()
-    const asked = askedAtLoad(session, stored.record.expiresAt, loadedAt, this.#settings.touchInterval)
+    const asked = askedAtLoad(session, stored.record.expiresAt, loadedAt)
     return { base: stored.record.data, stored, asked, loadedAt, waited }
   }
 

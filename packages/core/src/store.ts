@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { andThen, isPromise } from './awaitable.ts'
-import type { Awaitable, Backend, Batch, StoredRecord } from './backend.ts'
+import type { Awaitable, Backend, Batch, Cutoff, StoredRecord } from './backend.ts'
 import { Codec } from './codec.ts'
 import { type Operation, type StoreIdentity, type Traced, traced } from './diagnostics.ts'
 import { SessionStoreClosed, SessionUnsupported } from './errors.ts'
-import { isExpired, trueExpiry } from './expiry.ts'
+import { isExpired, MAX_EXPIRES_AT, trueExpiry } from './expiry.ts'
 import { answer, type Callback, checkCallback } from './face/callback.ts'
-import { restoreExpiry } from './face/session.ts'
+import { holdsData, isPluginSession, restoreExpiry } from './face/session.ts'
 import { LOADED } from './face/snapshot.ts'
 import { Waited } from './face/waited.ts'
 import { GuardedBackend, type Records } from './guard/guarded-backend.ts'
@@ -66,6 +66,8 @@ export class SessionStore<Session extends object = any> {
   readonly #codec: Codec
   readonly #saver: Saver
   readonly #pruner: Pruner
+  /** While the plugin is called back that has ended a session which somebody else had ended before. */
+  #isRegeneratingEnded = false
   #pruning: Promise<number> | undefined
   #closing: Promise<void> | undefined
 
@@ -124,12 +126,15 @@ export class SessionStore<Session extends object = any> {
   destroy(sessionId: string): Promise<void>
   destroy(sessionId: string, callback: (error?: unknown) => void): void
   destroy(sessionId: string, callback?: Callback<void>): Promise<void> | undefined {
-    return this.#run('destroy', callback, () =>
-      andThen(this.#saver.remove(keyOf(sessionId), sessionId), (removed) => ({
-        outcome: removed ? 'removed' : 'miss',
-        value: undefined,
-      })),
-    )
+    let wasEndedElsewhere = false
+    const onEnd = callback && ((error: unknown) => this.#callBackAfterEnd(wasEndedElsewhere, callback, error))
+    return this.#run('destroy', onEnd, () => {
+      const key = keyOf(sessionId)
+      return andThen(this.#saver.remove(key, sessionId), (removed) => {
+        wasEndedElsewhere = this.#saver.wasEndedElsewhere(key, removed)
+        return { outcome: removed ? 'removed' : 'miss', value: undefined }
+      })
+    })
   }
 
   /**
@@ -145,8 +150,9 @@ export class SessionStore<Session extends object = any> {
   /** How many sessions there are. Takes as long as the server needs, in batches of at most `timeout` each. */
   async count(): Promise<number> {
     return this.#runWhole('count', 'count its sessions', this.backend.count, async (count) => {
+      const cutoff = this.#cutoff()
       let total = 0
-      for await (const batch of this.#batches(count)) total += batch.count
+      for await (const batch of this.#batches((from) => count(cutoff, from))) total += batch.count
       return total
     })
   }
@@ -301,11 +307,22 @@ export class SessionStore<Session extends object = any> {
   }
 
   #found(key: string, found: StoredRecord | 'unreadable' | undefined, waited: Waited): Traced<Session | null> {
-    this.#saver.onLoad(key)
+    const answer = this.#judged(key, found, waited)
+    this.#saver.onLoad(key, answer.value !== null)
+    return answer
+  }
+
+  #judged(key: string, found: StoredRecord | 'unreadable' | undefined, waited: Waited): Traced<Session | null> {
     if (found === undefined) return { outcome: 'miss', value: null }
     if (found === 'unreadable') return { outcome: 'unreadable', value: null }
     const expiresAt = trueExpiry(found.record, this.#settings.absoluteTimeout)
-    if (isExpired(expiresAt, this.#settings.now())) return { outcome: 'expired', value: null }
+    const now = this.#settings.now()
+    if (isExpired(expiresAt, now)) {
+      // A server that collects by itself knows only of the expiry that is stored.
+      const isUnknown = !isExpired(found.record.expiresAt, now) && isExpired(expiresAt, now - PRUNE_MARGIN)
+      if (isUnknown && !this.backend.prune) void Promise.resolve(this.#saver.remove(key)).catch(() => {})
+      return { outcome: 'expired', value: null }
+    }
     const session = this.#decode(found.record.data, expiresAt)
     if (session === undefined) return { outcome: 'unreadable', value: null }
     session[LOADED] = this.#saver.snapshot(key, found, session, waited)
@@ -319,9 +336,25 @@ export class SessionStore<Session extends object = any> {
     return session
   }
 
+  /**
+   * The plugin's `regenerate()` stores the new session in the callback of ending the old one. If that had been ended by
+   * somebody else meanwhile, what the new one carries over is data of a session that was logged out.
+   */
+  #callBackAfterEnd(wasEndedElsewhere: boolean, callback: (error?: unknown) => void, error: unknown): void {
+    this.#isRegeneratingEnded = wasEndedElsewhere
+    queueMicrotask(() => {
+      this.#isRegeneratingEnded = false
+    })
+    callback(error)
+  }
+
   #save(sessionId: string, session: Session, touchOnly: boolean): Awaitable<Traced<undefined>> {
     const key = keyOf(sessionId)
     if (typeof session !== 'object' || session === null) throw new TypeError('the session must be an object')
+    if (this.#isRegeneratingEnded && isPluginSession(session) && holdsData(session)) {
+      this.#saver.bar(key)
+      return { outcome: 'dropped', value: undefined }
+    }
     const limit: Limit = { deadline: 0 }
     return andThen(this.#saver.save(key, session, touchOnly, limit), (saved) => {
       const { batchSize } = limit
@@ -336,13 +369,19 @@ export class SessionStore<Session extends object = any> {
     const { prune } = this.backend
     let total = 0
     if (prune) {
-      const before = this.#settings.now() - PRUNE_MARGIN
-      for await (const { removed } of this.#batches((from) => prune(before, from))) {
+      const cutoff = this.#cutoff(PRUNE_MARGIN)
+      for await (const { removed } of this.#batches((from) => prune(cutoff, from))) {
         total += removed
         if (this.#closing) break
       }
     }
     return { outcome: 'done', value: total, removed: total }
+  }
+
+  /** @param margin how long ago a session must have ended, in ms */
+  #cutoff(margin = 0): Cutoff {
+    const expiresAt = this.#settings.now() - margin
+    return { expiresAt, createdAt: Math.max(expiresAt - this.#settings.absoluteTimeout, -MAX_EXPIRES_AT) }
   }
 
   /** All batches of an operation over the whole store, with a rest after each: requests first. */

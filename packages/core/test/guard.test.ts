@@ -102,7 +102,7 @@ describe('a call that may succeed a moment later', () => {
   test('in one batch of a long operation, it is sent again; other batches are not', async () => {
     const batches: unknown[] = []
     const store = storeOver({
-      count: (from, call) => {
+      count: (_cutoff, from, call) => {
         batches.push([from, call.attempt])
         if (from === 'b' && call.attempt === 1) throw new TryAgain(refused)
         return { count: 1, next: { a: 'b', b: undefined }[from ?? ''] ?? (from === undefined ? 'a' : undefined) }

@@ -66,7 +66,6 @@ describe('what was not sealed by one of the keys, for this session, is no sessio
     'a changed tag': (text) => flip(text, -4),
     'another key’s hint': (text) => text.replace(/^sealed\.1\.[\w-]+/, 'sealed.1.AAAAAAAA'),
     'a text cut short': (text) => text.slice(0, 30),
-    'another layout': (text) => text.replace('sealed.1', 'sealed.2'),
     'plain text': () => `{"secret":"planted"}`,
   }
   for (const [what, change] of Object.entries(changes)) {
@@ -79,6 +78,13 @@ describe('what was not sealed by one of the keys, for this session, is no sessio
       expect((await atRest('id')).record.data, 'it is kept').toBe(change(sound.record.data))
     })
   }
+
+  test('… but one of another release’s layout is a 503', async () => {
+    const { store, tamper } = setUp()
+    await store.set('id', { secret: SECRET })
+    await tamper('id', (text) => text.replace('sealed.1', 'sealed.2'))
+    await expect(store.get('id')).rejects.toMatchObject({ code: 'SESSION_LAYOUT_UNKNOWN', statusCode: 503 })
+  })
 
   test('another session’s text', async () => {
     const { store, atRest, tamper } = setUp()

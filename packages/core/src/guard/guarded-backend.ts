@@ -1,4 +1,13 @@
-import type { Awaitable, Backend, Batch, KeyedRecord, SessionRecord, StoredRecord, Version } from '../backend.ts'
+import type {
+  Awaitable,
+  Backend,
+  Batch,
+  Cutoff,
+  KeyedRecord,
+  SessionRecord,
+  StoredRecord,
+  Version,
+} from '../backend.ts'
 import type { StoreIdentity } from '../diagnostics.ts'
 import { Guard } from './guard.ts'
 import type { Limit } from './guarded-call.ts'
@@ -19,8 +28,8 @@ export class GuardedBackend implements Backend {
     version: Version,
     limit?: Limit,
   ) => Awaitable<'inserted' | 'exists'>
-  readonly prune?: (before: number, from?: string, limit?: Limit) => Awaitable<Batch & { removed: number }>
-  readonly count?: (from?: string, limit?: Limit) => Awaitable<Batch & { count: number }>
+  readonly prune?: (cutoff: Cutoff, from?: string, limit?: Limit) => Awaitable<Batch & { removed: number }>
+  readonly count?: (cutoff: Cutoff, from?: string, limit?: Limit) => Awaitable<Batch & { count: number }>
   readonly scan?: (from?: string, limit?: Limit) => Awaitable<Batch & { records: KeyedRecord[] }>
   readonly clear?: (from?: string, limit?: Limit) => Awaitable<Batch>
   readonly findByUser?: (userId: string, from?: string, limit?: Limit) => Awaitable<Batch & { records: KeyedRecord[] }>
@@ -38,8 +47,8 @@ export class GuardedBackend implements Backend {
     if (backend.insert) {
       this.insert = (key, record, version, limit) => this.#run('insert', [key, record, version], limit)
     }
-    if (backend.prune) this.prune = (before, from, limit) => this.#run('prune', [before, from], limit)
-    if (backend.count) this.count = (from, limit) => this.#run('count', [from], limit)
+    if (backend.prune) this.prune = (cutoff, from, limit) => this.#run('prune', [cutoff, from], limit)
+    if (backend.count) this.count = (cutoff, from, limit) => this.#run('count', [cutoff, from], limit)
     if (backend.scan) this.scan = (from, limit) => this.#run('scan', [from], limit)
     if (backend.clear) this.clear = (from, limit) => this.#run('clear', [from], limit)
     if (backend.findByUser) this.findByUser = (userId, from, limit) => this.#run('findByUser', [userId, from], limit)

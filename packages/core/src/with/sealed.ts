@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, type KeyObject, randomBytes } from 'n
 import { andThen } from '../awaitable.ts'
 import type { Batch, KeyedRecord, SessionRecord, StoredRecord } from '../backend.ts'
 import { type StoreIdentity, type UnopenedMessage, unopenedChannel } from '../diagnostics.ts'
+import { SessionLayoutUnknown } from '../errors.ts'
 import type { Records } from '../guard/guarded-backend.ts'
 import type { EncryptionKey } from './encryption-key.ts'
 
@@ -97,7 +98,11 @@ function decrypt(
   keys: ReadonlyMap<string, KeyObject>,
   acceptPlaintext: boolean,
 ): string | undefined {
-  if (!text.startsWith(LAYOUT)) return acceptPlaintext ? text : undefined
+  if (!text.startsWith(LAYOUT)) {
+    const [, layout] = /^sealed\.(\d{1,4})\./.exec(text) ?? []
+    if (layout !== undefined) throw new SessionLayoutUnknown(`sealed.${layout}`)
+    return acceptPlaintext ? text : undefined
+  }
   const [, hint, payload] = SEALED.exec(text) ?? []
   const key = keys.get(hint ?? '')
   const bytes = Buffer.from(payload ?? '', 'base64url')
