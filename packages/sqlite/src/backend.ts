@@ -1,7 +1,7 @@
 import type {
   Backend,
   Batch,
-  Call,
+  Cutoff,
   KeyedRecord,
   SessionRecord,
   StoredRecord,
@@ -14,8 +14,10 @@ import { SQL } from './statements.ts'
 
 /** How many records one batch prunes, scans or clears: usually half a millisecond's work, of the largest ones some ms. */
 const BATCH = 50
-/** How many records one batch counts: about half a millisecond's work. */
-const COUNT_BATCH = 2000
+/** How many records one batch looks at in the order of the file: about half a millisecond's work. */
+const WALK_BATCH = 2000
+/** The farthest time from the epoch that a date can have, in ms. */
+const MAX_TIME = 8.64e15
 
 interface Row {
   id: string
@@ -97,30 +99,44 @@ export class SqliteBackend implements Backend {
     this.#connection.close()
   }
 
-  /** What a batch has looked at is not due any more, so the next one begins at the beginning again. */
-  prune(before: number): Batch & { removed: number } {
+  /** First by expiry, in as many batches as that takes; then, if sessions are to end by their age, by that. */
+  prune({ expiresAt, createdAt }: Cutoff, from = 'due'): Batch & { removed: number } {
+    if (from !== 'due') return this.#pruneOld(createdAt, Number(from))
     const { prune, checkLater } = this.#statements
     return this.#connection.run('writes', () =>
       this.#connection.transaction(() => {
-        const removed = prune.run(before, before, BATCH).changes
-        const prolonged = checkLater.run(before, before, BATCH).changes
-        return { removed, next: removed + prolonged < BATCH ? undefined : 'more' }
+        const removed = prune.run(expiresAt, expiresAt, BATCH).changes
+        const prolonged = checkLater.run(expiresAt, expiresAt, BATCH).changes
+        // What was looked at is not due any more: the next batch begins at the beginning again.
+        if (removed + prolonged >= BATCH) return { removed, next: 'due' }
+        return { removed, next: createdAt > -MAX_TIME ? '0' : undefined }
       }),
     )
   }
 
-  count(from: string | undefined, { now }: Call): Batch & { count: number } {
+  /** @param from the rowid up to which all have been looked at */
+  #pruneOld(createdAt: number, from: number): Batch & { removed: number } {
+    return this.#connection.run('writes', () => {
+      const found = this.#statements.findOld.get(createdAt, from, WALK_BATCH)
+      const { old, looked, last } = found as { old: number; looked: number; last: number }
+      const removed = old > 0 ? this.#statements.pruneOld.run(createdAt, from, last, BATCH).changes : 0
+      if (removed < old) return { removed, next: `${from}` }
+      return { removed, next: looked < WALK_BATCH ? undefined : `${last}` }
+    })
+  }
+
+  count({ expiresAt, createdAt }: Cutoff, from = '0'): Batch & { count: number } {
     return this.#connection.run('reads', () => {
-      const counted = this.#statements.count.get(now, Number(from ?? 0), COUNT_BATCH)
+      const counted = this.#statements.count.get(expiresAt, createdAt, Number(from), WALK_BATCH)
       const { live, looked, last } = counted as { live: number; looked: number; last: number }
-      return { count: live, next: looked < COUNT_BATCH ? undefined : `${last}` }
+      return { count: live, next: looked < WALK_BATCH ? undefined : `${last}` }
     })
   }
 
   /** An open iterator in place of batches would keep the write-ahead log from being emptied. */
-  scan(from: string | undefined): Batch & { records: KeyedRecord[] } {
+  scan(from = ''): Batch & { records: KeyedRecord[] } {
     return this.#connection.run('reads', () => {
-      const rows = this.#statements.scan.all(from ?? '', BATCH) as Row[]
+      const rows = this.#statements.scan.all(from, BATCH) as Row[]
       const records = rows.map((row) => ({ key: row.id, record: recordOf(row) }))
       return { records, next: rows.length < BATCH ? undefined : rows.at(-1)?.id }
     })

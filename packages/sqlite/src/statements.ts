@@ -43,10 +43,19 @@ export const SQL = {
     UPDATE sessions SET check_at = expires_at
     WHERE expires_at > ? AND rowid IN (SELECT rowid FROM sessions WHERE check_at <= ? ORDER BY check_at LIMIT ?)`,
 
-  // In the order in which they are stored, a fifth of the cost of any other.
+  // By rowid, for no index has the beginnings: a walk in the order of the file costs less than one more index at each save.
+  findOld: `
+    SELECT count(*) FILTER (WHERE created_at <= ?) AS old, count(*) AS looked, max(place) AS last
+    FROM (SELECT rowid AS place, created_at FROM sessions WHERE rowid > ? ORDER BY rowid LIMIT ?)`,
+
+  pruneOld: `
+    DELETE FROM sessions
+    WHERE rowid IN (SELECT rowid FROM sessions WHERE created_at <= ? AND rowid > ? AND rowid <= ? LIMIT ?)`,
+
+  // In the order of the file, which is a fifth of the cost of any other.
   count: `
-    SELECT count(*) FILTER (WHERE expires_at > ?) AS live, count(*) AS looked, max(place) AS last
-    FROM (SELECT rowid AS place, expires_at FROM sessions WHERE rowid > ? ORDER BY rowid LIMIT ?)`,
+    SELECT count(*) FILTER (WHERE expires_at > ? AND created_at > ?) AS live, count(*) AS looked, max(place) AS last
+    FROM (SELECT rowid AS place, expires_at, created_at FROM sessions WHERE rowid > ? ORDER BY rowid LIMIT ?)`,
 
   // By id, for a VACUUM may change the rowids.
   scan: `

@@ -118,6 +118,20 @@ test('a session whose end was moved to earlier is pruned then', async () => {
   await store.close()
 })
 
+test('sessions that were stored before absoluteTimeout was set are neither counted nor kept', async () => {
+  const path = newFile()
+  await new SqliteStore({ path }).close()
+  insert(path, 2500, Date.now() + 100 * HOUR)
+  const store = new SqliteStore({ path, pruneInterval: false, absoluteTimeout: HOUR })
+  await newSession(store, 'ada')
+  insert(path, 60, Date.now() + 100 * HOUR)
+  expect(await store.count()).toBe(1)
+  expect(await store.prune()).toBe(2560)
+  expect(await store.get('ada')).not.toBeNull()
+  expect(await store.prune()).toBe(0)
+  await store.close()
+})
+
 test('two processes prune at once', async () => {
   const path = newFile()
   const stores = [new SqliteStore({ path, pruneInterval: false }), new SqliteStore({ path, pruneInterval: false })]
