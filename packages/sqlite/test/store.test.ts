@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { newVersion, type SessionRecord } from '@session-stores/core'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { SqliteStore } from '../src/index.ts'
@@ -8,22 +9,28 @@ const newFile = newFiles('sqlite-store')
 describe('when nobody is in the way', () => {
   test('every method calls back at once, as the plugin’s own store does', async () => {
     const store = new SqliteStore({ path: newFile() })
-    const called: string[] = []
-    const note = (name: string) => (error?: unknown) => {
-      called.push(error ? `${name} failed: ${error}` : name)
-    }
     let session: { a?: number } = {}
-    store.set('id', { a: 1 }, note('set, new'))
-    store.get('id', (error, found) => {
-      note('get')(error)
-      session = found
-    })
-    store.set('id', session, note('set, unchanged'))
-    store.set('id', { ...session, a: 2 }, note('set, changed'))
-    store.touch('id', session, note('touch'))
-    store.destroy('id', note('destroy'))
-    store.get('id', note('get, gone'))
-    expect(called).toEqual(['set, new', 'get', 'set, unchanged', 'set, changed', 'touch', 'destroy', 'get, gone'])
+    const methods: Record<string, (callback: (error?: unknown, found?: object | null) => void) => void> = {
+      'set, new': (callback) => store.set('id', { a: 1 }, callback),
+      get: (callback) =>
+        store.get('id', (error, found) => {
+          session = found
+          callback(error)
+        }),
+      'set, unchanged': (callback) => store.set('id', session, callback),
+      'set, changed': (callback) => store.set('id', { ...session, a: 2 }, callback),
+      touch: (callback) => store.touch('id', session, callback),
+      destroy: (callback) => store.destroy('id', callback),
+      'get, gone': (callback) => store.get('id', callback),
+    }
+    for (const [name, method] of Object.entries(methods)) {
+      let called = 'not yet'
+      method((error) => {
+        called = error ? `failed: ${error}` : 'at once'
+      })
+      expect(called, name).toBe('at once')
+      await nextTurn() // requests come one after the other
+    }
     await store.close()
   })
 
