@@ -1,8 +1,10 @@
 // Compiled by the type check, never run.
+import { DatabaseSync } from 'node:sqlite'
 import fastifySession, { type SessionStore as PluginStore } from '@fastify/session'
 import Database from 'better-sqlite3'
 import Fastify, { type Session } from 'fastify'
-import { SqliteStore, type SqliteStoreOptions } from '../src/index.ts'
+import Libsql from 'libsql'
+import { type SqliteDatabase, SqliteStore, type SqliteStoreOptions } from '../src/index.ts'
 
 declare module 'fastify' {
   interface Session {
@@ -17,6 +19,7 @@ for (const store of [untyped, typed]) Fastify().register(fastifySession, { secre
 const session: Session | null = await new SqliteStore<Session>({ path: ':memory:', synchronous: 'FULL' }).get('id')
 const id: number | undefined = session?.sqliteTypeTestUser.id
 
+const databases: SqliteDatabase[] = [new Database('x'), new DatabaseSync('x'), new Encrypted('x'), new Libsql('x')]
 const either: SqliteStoreOptions[] = [{ path: 'x' }, { database: new Database() }]
 const fromEnvironment: SqliteStoreOptions[] = [
   { path: 'x', synchronous: undefined, database: undefined, ttl: undefined, timeout: undefined },
@@ -31,4 +34,4 @@ const foreign: SqliteStoreOptions = { database: new Database(), synchronous: 'FU
 // @ts-expect-error no such mode
 const off: SqliteStoreOptions = { path: 'x', synchronous: 'OFF' }
 
-export { both, either, foreign, fromEnvironment, id, neither, off }
+export { both, databases, either, foreign, fromEnvironment, id, neither, off }

@@ -6,6 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { SqliteStore } from '../src/index.ts'
 import { SQL } from '../src/statements.ts'
 import { newFiles } from './folder.ts'
+import { request } from './requests.ts'
 import { buildUserApp } from './user-app.ts'
 import { Worker } from './worker.ts'
 
@@ -141,7 +142,7 @@ async function start() {
 async function logOutElsewhere(addresses: [string, string], user: string): Promise<void> {
   const [address, other] = addresses
   const cookies: string[] = []
-  for (let n = 0; n < 10; n += 1) cookies.push((await request(address, 'POST', `/login/${user}`)).cookie)
+  for (let n = 0; n < 10; n += 1) cookies.push((await request(address, 'POST', `/login/${user}`)).cookie as string)
   const [here = '', ...elsewhere] = cookies
   const changes = Array.from({ length: 320 }, (_, n) =>
     request(addresses[Math.floor(n / 10) % 2] as string, 'POST', `/set/key${n}/1`, cookies[n % 10]),
@@ -151,19 +152,11 @@ async function logOutElsewhere(addresses: [string, string], user: string): Promi
   for (const at of addresses) {
     for (const cookie of elsewhere) expect((await request(at, 'GET', '/me', cookie)).body).toEqual({})
   }
-  await Promise.all(changes)
+  for (const { status } of await Promise.all(changes)) expect(status).toBe(200)
   for (const at of addresses) {
     for (const cookie of elsewhere) expect((await request(at, 'GET', '/me', cookie)).body).toEqual({})
     expect((await request(at, 'GET', '/sessions', here)).body).toMatchObject({ handles: [expect.any(String)] })
   }
   const kept = Object.fromEntries(Array.from({ length: 32 }, (_, n) => [`key${n * 10}`, '1']))
   expect((await request(address, 'GET', '/me', here)).body).toEqual({ user, ...kept })
-}
-
-async function request(address: string, method: string, path: string, cookie?: string) {
-  const response = await fetch(address + path, { method, headers: cookie ? { cookie } : {} })
-  expect(response.status).toBe(200)
-  const text = await response.text()
-  const [set = ''] = response.headers.getSetCookie()
-  return { cookie: set.split(';', 1)[0] as string, body: text === 'ok' ? text : JSON.parse(text) }
 }
