@@ -19,7 +19,7 @@ for (const store of [untyped, typed]) Fastify().register(fastifySession, { secre
 const session: Session | null = await new SqliteStore<Session>({ path: ':memory:', synchronous: 'FULL' }).get('id')
 const id: number | undefined = session?.sqliteTypeTestUser.id
 
-const databases: SqliteDatabase[] = [new Database('x'), new DatabaseSync('x'), new Encrypted('x'), new Libsql('x')]
+const databases: SqliteDatabase[] = [new Database('x'), new DatabaseSync('x'), new Libsql('x')]
 const either: SqliteStoreOptions[] = [{ path: 'x' }, { database: new Database() }]
 const fromEnvironment: SqliteStoreOptions[] = [
   { path: 'x', synchronous: undefined, database: undefined, ttl: undefined, timeout: undefined },
