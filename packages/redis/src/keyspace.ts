@@ -1,7 +1,7 @@
 import { TryAgain } from '@session-stores/core'
 import slotOf from 'cluster-key-slot'
 import { addressOf, type Cluster, type Connection, type Driver, isCluster, type Server } from './driver.ts'
-import { masterAt, mastersOf, SLOTS, slotsThatMoved } from './masters.ts'
+import { type Masters, masterAt, mastersOf, SLOTS, slotsThatMoved } from './masters.ts'
 
 /** How often the keys of slots are looked at that move between servers all the time. */
 const MAX_PASSES = 5
@@ -16,10 +16,8 @@ export interface Keys {
 
 /** How far a walk over the masters of a Cluster has come; as text, it is the `next` of a batch. */
 interface Walk {
-  /** The addresses of the masters that this pass has not finished; it is at the first. */
-  left: string[]
-  /** Where SCAN goes on there. */
-  cursor: string
+  /** Where SCAN goes on, by the address of each master that this pass has not finished. */
+  cursors: Record<string, string>
   /** Who had which slots when the pass began. */
   layout: string
   /** The slots that the pass is about; undefined for all. */
@@ -76,27 +74,23 @@ export class Keyspace {
   }
 
   async #clusterBatch(cluster: Cluster, from: string | undefined, size: number): Promise<Keys> {
-    const walk = from === undefined ? await this.#firstPass(cluster) : (JSON.parse(from) as Walk)
-    const { keys, cursor } = await this.#scanMaster(cluster, walk, size)
-    const found = walk.slots === undefined ? keys : keys.filter((key) => walk.slots?.includes(this.#slotOf(key)))
-    if (cursor !== '0') return { keys: found, next: JSON.stringify({ ...walk, cursor }) }
-    const left = walk.left.slice(1)
-    if (left.length > 0) return { keys: found, next: JSON.stringify({ ...walk, left, cursor }) }
+    const walk = from === undefined ? firstPass(await this.#masters(cluster)) : (JSON.parse(from) as Walk)
+    const under = Object.entries(walk.cursors)
+    const each = Math.ceil(size / under.length)
+    const found = await Promise.all(under.map(([address, cursor]) => this.#scanMaster(cluster, address, cursor, each)))
+    const all = found.flatMap(({ keys }) => keys)
+    const keys = walk.slots === undefined ? all : all.filter((key) => walk.slots?.includes(this.#slotOf(key)))
+    const left = under.map(([address], n) => [address, found[n]?.cursor ?? '0'] as const).filter(([, at]) => at !== '0')
+    if (left.length > 0) return { keys, next: JSON.stringify({ ...walk, cursors: Object.fromEntries(left) }) }
     // A key that went from a master not yet scanned to one already scanned was missed: it is found in another pass.
-    const { servers, layout } = await this.#masters(cluster)
-    const moved = slotsThatMoved(walk.layout, layout)
-    const slots = walk.slots === undefined ? moved : moved.filter((slot) => walk.slots?.includes(slot))
-    if (slots.length === 0 || walk.pass === MAX_PASSES) return { keys: found }
-    const next: Walk = { left: servers.map(addressOf), cursor, layout, slots, pass: walk.pass + 1 }
-    return { keys: found, next: JSON.stringify(next), again: slots }
+    const masters = await this.#masters(cluster)
+    const moved = slotsThatMoved(walk.layout, masters.layout)
+    const again = walk.slots === undefined ? moved : moved.filter((slot) => walk.slots?.includes(slot))
+    if (again.length === 0 || walk.pass === MAX_PASSES) return { keys }
+    return { keys, next: JSON.stringify({ ...firstPass(masters), slots: again, pass: walk.pass + 1 }), again }
   }
 
-  async #firstPass(cluster: Cluster): Promise<Walk> {
-    const { servers, layout } = await this.#masters(cluster)
-    return { left: servers.map(addressOf), cursor: '0', layout, pass: 1 }
-  }
-
-  async #scanMaster(cluster: Cluster, { left: [address = ''], cursor }: Walk, size: number) {
+  async #scanMaster(cluster: Cluster, address: string, cursor: string, size: number) {
     const known = masterAt(address, cluster.nodes('master'))
     if (known !== undefined) return this.#scan(known, cursor, size)
     // Its connection was lost, or it is no master any more: then its slots have moved, which the end of the pass shows.
@@ -111,7 +105,7 @@ export class Keyspace {
     return { keys, cursor: `${cursor}` }
   }
 
-  async #masters(cluster: Cluster) {
+  async #masters(cluster: Cluster): Promise<Masters> {
     try {
       return await mastersOf(cluster)
     } catch (error) {
@@ -123,4 +117,8 @@ export class Keyspace {
   #slotOf(key: string): number {
     return slotOf(this.#prefix + key)
   }
+}
+
+function firstPass({ servers, layout }: Masters): Walk {
+  return { cursors: Object.fromEntries(servers.map((server) => [addressOf(server), '0'])), layout, pass: 1 }
 }
