@@ -180,7 +180,7 @@ export class Connection {
   /** What core is to make of a command's failure on this driver: a `TryAgain`, or the error as it is. */
   failure(error: Error, driver: Driver): Error {
     if (error instanceof TryAgain) return error
-    if (error.name !== 'ReplyError') return new TryAgain(this.#reason ?? error) // it was lost
+    if (!wasRefused(error)) return new TryAgain(this.#reason ?? error) // it was lost
     if (!PASSING.test(error.message)) return error
     // The name of a server may lead to another one since a failover.
     if (error.message.includes('READONLY')) this.renew(driver)
@@ -207,14 +207,13 @@ export class Connection {
       const driver = duplicateOf(this.#client)
       const fail = (error: Error) => reject(this.#reason ?? error)
       this.#next = driver
-      driver.on('error', (error) => {
-        this.#reason = causeOf(error)
-      })
+      driver.on('error', (error) => this.#note(causeOf(error, driver)))
       driver.on('node error', (error) => {
-        this.#reason = error
+        this.#note(error)
         if (credentials !== credentialsOf(this.#client)) this.renew(driver)
       })
       driver.once('connect', () => {
+        if (this.#reason !== undefined && !isUnreachable(this.#reason)) return
         this.#reason = new Error('Redis accepted the connection, and then was loading its data or did not answer')
       })
       driver.once('ready', () => resolve(driver))
@@ -227,6 +226,11 @@ export class Connection {
     this.#reason = undefined
     if (old?.status === 'ready') old.quit().catch(() => {})
     return driver
+  }
+
+  /** A server that refuses a connection closes it at once: what the server said counts more than how that looks from here. */
+  #note(error: Error): void {
+    if (!wasRefused(this.#reason) || wasRefused(error) || isUnreachable(error)) this.#reason = error
   }
 
   #checkOpen(): void {
@@ -286,7 +290,27 @@ function optionsOf(client: RedisClient): ClientOptions {
   return (client as { options?: ClientOptions }).options ?? {}
 }
 
-/** The reason inside ioredis' `ClusterAllFailedError`. */
-function causeOf(error: Error & { lastNodeError?: Error | null }): Error {
+/** Whether the server answered with an error, and there was no trouble on the way to it. */
+function wasRefused(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError'
+}
+
+function isUnreachable(error: unknown): boolean {
+  return (error as { syscall?: string } | undefined)?.syscall === 'connect'
+}
+
+interface NetworkError extends Error {
+  code?: string
+  /** Of ioredis' `ClusterAllFailedError`. */
+  lastNodeError?: Error | null
+}
+
+/** What an operator should know of an error of the driver's. */
+function causeOf(error: NetworkError, { status }: Driver): Error {
+  // Before the error arrives that Redis sends first, the connection often breaks.
+  if (status === 'connect' && (error.code === 'EPIPE' || error.code === 'ECONNRESET')) {
+    const message = 'Redis accepted the connection and closed it at once, as it does beyond its maxclients'
+    return new Error(message, { cause: error })
+  }
   return error.lastNodeError ?? error
 }
