@@ -99,8 +99,12 @@ const CLUSTER_OPTIONS = {
   shardedSubscribers: false,
 }
 
-/** What a server says that will do the same a moment later. Redis 6 wraps what a command in a script was told. */
-const PASSING = /(?:^|: -)(?:LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|READONLY)\b/
+/**
+ * What a server says that will do the same a moment later. Redis 6 wraps what a command in a script was told. In a Cluster, a
+ * command may also be told why its server refused the connection.
+ */
+const PASSING =
+  /(?:^|: -)(?:LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|READONLY|NOAUTH|WRONGPASS|ERR max number of clients)\b/
 
 /**
  * The one connection to Redis that all stores with the same client share, made from that client's settings when it is first
@@ -235,7 +239,8 @@ export class Connection {
 
   #checkOpen(): void {
     if (this.#stores === 0) throw new Error('the store is closed')
-    if (this.#client.status === 'end') throw new Error('Connection is closed.') // as ioredis says
+    // As ioredis says. A Cluster that was closed ends up in either status.
+    if (/^(end|close)$/.test(this.#client.status)) throw new Error('Connection is closed.')
   }
 
   readonly #drop = (): void => {
