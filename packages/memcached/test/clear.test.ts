@@ -4,6 +4,7 @@ import {
   noMemcached,
   patientStore,
   recordOf,
+  recordsOf,
   testServer,
   testStore,
   unavailable,
@@ -114,14 +115,14 @@ describe.skipIf(noMemcached)('a generation that the server has lost', () => {
 
   test('a restart makes no old version valid again', async () => {
     const server = await testServer()
-    const { backend } = patientStore([server])
-    const other = patientStore([server]).backend
+    const records = recordsOf(patientStore([server]))
+    const other = recordsOf(patientStore([server]))
     // The server counts its cas anew after a restart: the same steps give the same numbers.
-    const first = await backend.write('key', recordOf('first'))
+    const first = await records.write('key', recordOf('first'))
     await server.kill()
     await server.start()
     await other.write('key', recordOf('second'))
-    expect(await backend.replace('key', recordOf('third'), first)).toBe('conflict')
+    expect(await records.replace('key', recordOf('third'), first)).toBe('conflict')
     expect((await other.read('key'))?.record.data).toBe('second')
   })
 })

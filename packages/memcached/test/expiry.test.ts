@@ -2,7 +2,7 @@ import { until } from '@session-stores/testing'
 import type { MemcachedServer } from '@session-stores/testing/memcached'
 import { describe, expect, test } from 'vitest'
 import { exptimeFor } from '../src/expiry.ts'
-import { itemKey, keyOf, noMemcached, testServer, testStore } from './setup.ts'
+import { itemKey, keyOf, noMemcached, recordsOf, testServer, testStore } from './setup.ts'
 
 const SECOND = 1000
 const DAY = 24 * 60 * 60 * SECOND
@@ -84,21 +84,21 @@ describe.skipIf(noMemcached)('on a real server', () => {
 
   test('no write, replace or touch makes a session permanent, however little of it is left', async () => {
     const server = await testServer()
-    const { backend } = testStore([server])
+    const records = recordsOf(testStore([server]))
     for (const left of [-1000, 0, 1, 499, 999, 1000]) {
       const now = Date.now()
       const record = { data: '{}', createdAt: now, expiresAt: now + left }
-      const version = await backend.write(keyOf('id'), record)
+      const version = await records.write(keyOf('id'), record)
       const seconds = async () => {
         const left = await secondsLeft(server, 'id')
         expect(left).toBeGreaterThanOrEqual(0)
         expect(left).toBeLessThanOrEqual(4)
       }
       await seconds()
-      await backend.replace(keyOf('id'), { ...record, data: '{"a":1}' }, version)
+      await records.replace(keyOf('id'), { ...record, data: '{"a":1}' }, version)
       await seconds()
-      const stored = await backend.read(keyOf('id'))
-      await backend.touch(keyOf('id'), record.expiresAt + 1, stored?.version ?? '')
+      const stored = await records.read(keyOf('id'))
+      await records.touch(keyOf('id'), record.expiresAt + 1, stored?.version ?? '')
       await seconds()
     }
     await until(
