@@ -43,10 +43,11 @@ export class Namespace {
    */
   async run(key: string, command: Command, call: Call, within?: string): Promise<ItemAnswer | undefined> {
     for (;;) {
-      const supposed = within ?? this.#generation
+      const remembered = this.#generation
+      const supposed = within ?? remembered
       const onItem = supposed ? { ...command, key: this.#itemKey(supposed, key) } : NOOP
       const answers = await this.server.connection.send([this.#readGeneration, onItem], call)
-      const generation = this.#generationIn(answers)
+      const generation = this.#generationIn(answers, remembered)
       if (generation === undefined) return undefined
       if (generation === supposed) return { ...(answers[1] as Answer), generation }
       if (within !== undefined) return undefined
@@ -56,21 +57,9 @@ export class Namespace {
   /** Runs an ADD for this key. Where there is no generation, one is begun in the same round trip. */
   async add(key: string, command: Command, call: Call): Promise<ItemAnswer> {
     for (;;) {
-      const answer = this.#generation === null ? undefined : await this.run(key, command, call)
+      const answer =
+        this.#generation === null ? await this.#begin(key, command, call) : await this.run(key, command, call)
       if (answer) return answer
-      const generation = newGeneration()
-      const onItem = { ...command, key: this.#itemKey(generation, key) }
-      const [begun, added] = await this.server.connection.send(
-        [this.#storeGeneration(Opcode.add, generation), onItem],
-        call,
-      )
-      this.#generation = undefined
-      if (begun?.status === Status.ok) {
-        this.#generation = generation
-        return { ...(added as Answer), generation }
-      }
-      // Another process may have begun one at the same moment. Then ours was added where nobody looks.
-      if (begun?.status !== Status.exists) throw unexpected(begun as Answer)
     }
   }
 
@@ -82,7 +71,8 @@ export class Namespace {
 
   /** Resolves when the server answers; then a first call needs no round trip more to learn the generation. */
   async ping(call: Call, signal: AbortSignal): Promise<void> {
-    this.#generationIn(await this.server.ping([this.#readGeneration, NOOP], call, signal))
+    const remembered = this.#generation
+    this.#generationIn(await this.server.ping([this.#readGeneration, NOOP], call, signal), remembered)
   }
 
   /** How long the key of an item is on the server. */
@@ -95,19 +85,41 @@ export class Namespace {
     for (;;) {
       const { connection } = this.server
       if (connection.itemBytes !== undefined) return connection.itemBytes
-      this.#generationIn(await connection.send([this.#readGeneration, NOOP], call))
+      const remembered = this.#generation
+      this.#generationIn(await connection.send([this.#readGeneration, NOOP], call), remembered)
     }
   }
 
-  /** What an answer to `#readGeneration`, the first of several commands, says. */
-  #generationIn(answers: Answer[]): string | undefined {
+  /** Answers undefined when another process has begun a generation at the same moment: then the ADD went where nobody looks. */
+  async #begin(key: string, command: Command, call: Call): Promise<ItemAnswer | undefined> {
+    const generation = newGeneration()
+    const onItem = { ...command, key: this.#itemKey(generation, key) }
+    const sent = this.server.connection.send([this.#storeGeneration(Opcode.add, generation), onItem], call)
+    this.#generation = generation // already, for requests that are sent behind this one
+    const [begun, added] = (await sent) as [Answer, Answer]
+    if (begun.status === Status.ok) {
+      this.#checkCas(begun)
+      return { ...added, generation }
+    }
+    if (begun.status !== Status.exists) throw unexpected(begun)
+    this.#generation = undefined
+    return undefined
+  }
+
+  /**
+   * The generation that the server has, by its answer to the first of several commands.
+   * @param remembered when the commands were sent; what was found out since is newer than this answer
+   */
+  #generationIn(answers: Answer[], remembered: string | null | undefined): string | undefined {
     const found = answers[0]?.command === 0 ? answers[0] : undefined
     if (found && found.status !== Status.ok) throw unexpected(found)
-    if (found?.cas === 0n) {
-      throw new Error(`${this.server.name} must run with compare-and-swap: without the option -C`)
-    }
-    this.#generation = found?.value ?? null
+    if (found) this.#checkCas(found)
+    if (this.#generation === remembered) this.#generation = found?.value ?? null
     return found?.value
+  }
+
+  #checkCas({ cas }: Answer): void {
+    if (cas === 0n) throw new Error(`${this.server.name} must run with compare-and-swap: without the option -C`)
   }
 
   /** The only items that do not expire: one a store and server, of some 80 bytes. */

@@ -1,23 +1,25 @@
+import { newVersion } from '@session-stores/core'
 import { Client } from 'memjs'
 import { describe, expect, test } from 'vitest'
 import { MemcachedStore } from '../src/index.ts'
-import { itemKey, noMemcached, testServer, testStore, unavailable } from './setup.ts'
+import { itemKey, keyOf, noMemcached, recordOf, testServer, testStore, unavailable } from './setup.ts'
 
 const client = Client.create('127.0.0.1:1')
 
 describe('a wrong option is named at once', () => {
   test.each([
     [undefined, /options must be an object with a memjs client; got undefined/],
+    ['memcached://ada:pass@host', /options must be an object with a memjs client; got a string$/],
     [{}, /client must be a memjs client/],
     [{ client: {} }, /client must be a memjs client/],
     [{ client: Client }, /client must be a memjs client/],
-    [{ client: { servers: [], perform() {} } }, /client must be a memjs client/],
-    [{ client: { servers: [{ host: 'a', port: 1 }], perform() {} } }, /client must be one of memjs 1.3.2/],
+    [{ client: { servers: [], getServer() {} } }, /client must be a memjs client/],
+    [{ client: { servers: ['a:1'], getServer() {} } }, /client must be one of memjs 1.3.2/],
     [{ client: Client.create('memcached://127.0.0.1:11211') }, /client has a server without a valid port/],
     [{ client: Client.create('127.0.0.1:99999') }, /client has a server without a valid port/],
     [{ client: Client.create('127.0.0.1:1', { failover: true }) }, /without failover/],
-    [{ client, prefix: 5 }, /prefix must be printable ASCII.*got 5/],
-    [{ client, prefix: 'a b' }, /prefix must be printable ASCII.*got 'a b'/],
+    [{ client, prefix: 5 }, /prefix must be printable ASCII.*got a number/],
+    [{ client, prefix: 'a b' }, /prefix must be printable ASCII.*got a string/],
     [{ client, prefix: 'é' }, /prefix must be printable ASCII/],
     [{ client, prefix: 'x'.repeat(129) }, /1 to 128 characters/],
     [{ client, prefix: '' }, /1 to 128 characters/],
@@ -32,6 +34,24 @@ describe('a wrong option is named at once', () => {
   test('the options themselves are left alone', () => {
     const options = Object.freeze({ client, prefix: 'p:', ttl: 1000 })
     new MemcachedStore(options)
+  })
+
+  test('before anything is opened, and the client is as it was', () => {
+    const clientOf = () => Client.create('127.0.0.1:1')
+    const given = clientOf()
+    expect(() => new MemcachedStore({ client: given, ttl: -1 })).toThrow(/ttl must be/)
+    expect(given).toEqual(clientOf())
+    for (const [n, server] of given.servers.entries()) {
+      expect(Object.getOwnPropertyNames(server)).toEqual(Object.getOwnPropertyNames(clientOf().servers[n]))
+    }
+  })
+
+  test('with its kind alone, for it may hold a password', () => {
+    for (const client of ['memcached://ada:secret@host', { password: 'secret' }, ['secret']]) {
+      const attempt = () => new MemcachedStore({ client } as never)
+      expect(attempt).toThrow(/client must be a memjs client/)
+      expect(attempt).not.toThrow(/secret/)
+    }
   })
 })
 
@@ -73,7 +93,7 @@ describe.skipIf(noMemcached)('on a real server', () => {
     expect(await a.get('id')).toMatchObject({ a: 1 })
   })
 
-  test('a value of an unknown format is no session, is kept, and a session under another id works', async () => {
+  test('a value of an unknown format is no session, unreadable, and kept; a session under another id works', async () => {
     const server = await testServer()
     const store = testStore([server])
     await store.set('id', { a: 1 })
@@ -82,22 +102,14 @@ describe.skipIf(noMemcached)('on a real server', () => {
     for (const value of ['', 'x', '\u0002 of a later release, and long enough to have a head']) {
       await server.ask(`set ${key} 0 0 ${value.length}\r\n${value}`)
       expect(await store.get('id')).toBeNull()
+      expect(await store.backend.read(keyOf('id'))).toBe('unreadable')
+      expect(await store.backend.replace(keyOf('id'), recordOf('{}'), newVersion(), newVersion())).toBe('conflict')
+      expect(await store.backend.touch(keyOf('id'), Date.now(), newVersion())).toBe(false)
       await store.set('id', { ...session, a: 2 })
       expect(await store.get('id')).toBeNull()
       expect(await server.ask(`get ${key}`)).toContain(`\r\n${value}\r\n`)
     }
     await store.set('id2', { a: 1 })
     expect(await store.get('id2')).toMatchObject({ a: 1 })
-  })
-
-  test('closing the store leaves the client open', async () => {
-    const server = await testServer()
-    const own = Client.create(server.address)
-    const store = new MemcachedStore({ client: own })
-    await store.set('id', { a: 1 })
-    await store.close()
-    await own.set('key', 'value', {})
-    expect(`${(await own.get('key')).value}`).toBe('value')
-    own.close()
   })
 })
