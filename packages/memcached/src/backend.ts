@@ -3,9 +3,7 @@ import {
   type Batch,
   type Call,
   recordFromText,
-  recordToText,
   type SessionRecord,
-  SessionTooLarge,
   type StoredRecord,
   type Version,
   type Work,
@@ -13,23 +11,13 @@ import {
 } from '@session-stores/core'
 import { type CasToken, CasTokens } from './cas-tokens.ts'
 import { exptimeFor } from './expiry.ts'
+import { checkSize, failure, type Item, itemOf } from './item.ts'
 import type { Namespace } from './namespace.ts'
 import { type Answer, type Command, Opcode, Status, unexpected } from './protocol.ts'
-
-/** What the server needs for an item besides key and value: its header, the cas and some terminators, generously. */
-const ITEM_OVERHEAD = 80
 
 interface Found extends CasToken {
   text: string
   stored: StoredRecord | 'unreadable'
-}
-
-/** A record as it is to be stored. */
-interface Item {
-  record: SessionRecord
-  version: Version
-  text: string
-  exptime: number
 }
 
 /**
@@ -53,22 +41,23 @@ export class MemcachedBackend implements Backend {
   }
 
   async read(key: string, call: Call): Promise<StoredRecord | 'unreadable' | undefined> {
-    const found = await this.#find(key, call)
+    const found = await find(this.#namespaceOf(key), key, call)
     if (found && found.stored !== 'unreadable') this.#casTokens.set(found.stored.version, found)
     return found?.stored
   }
 
   async write(key: string, record: SessionRecord, version: Version, call: Call): Promise<void> {
+    const namespace = this.#namespaceOf(key)
     const item = itemOf(record, version, call)
-    await this.#checkSize(key, item, call)
+    await checkSize(namespace, key, item, call)
     const command: Command = { opcode: Opcode.add, value: item.text, exptime: item.exptime }
     for (;;) {
-      const answer = await this.#namespaceOf(key).add(key, command, call)
+      const answer = await namespace.add(key, command, call)
       if (answer.status === Status.ok) return this.#casTokens.set(version, answer)
       if (!isRefused(answer)) throw failure(answer, item)
       // It is there already: this write itself, sent before, or another record.
-      const found = await this.#find(key, call)
-      if (found && (versionOf(found) === version || (await this.#overwrite(key, item, found, call)))) return
+      const found = await find(namespace, key, call)
+      if (found && (versionOf(found) === version || (await this.#overwrite(namespace, key, item, found, call)))) return
     }
   }
 
@@ -79,28 +68,30 @@ export class MemcachedBackend implements Backend {
     expected: Version,
     call: Call,
   ): Promise<'replaced' | 'conflict' | 'missing'> {
+    const namespace = this.#namespaceOf(key)
     const item = itemOf(record, version, call)
-    await this.#checkSize(key, item, call)
+    await checkSize(namespace, key, item, call)
     const token = this.#casTokens.get(expected)
-    if (token && (await this.#overwrite(key, item, token, call))) return 'replaced'
+    if (token && (await this.#overwrite(namespace, key, item, token, call))) return 'replaced'
     for (;;) {
-      const found = await this.#find(key, call)
+      const found = await find(namespace, key, call)
       if (found === undefined) return 'missing'
       if (versionOf(found) === version) return 'replaced'
       if (versionOf(found) !== expected) return 'conflict'
-      if (await this.#overwrite(key, item, found, call)) return 'replaced'
+      if (await this.#overwrite(namespace, key, item, found, call)) return 'replaced'
     }
   }
 
   async touch(key: string, expiresAt: number, expected: Version, call: Call): Promise<boolean> {
+    const namespace = this.#namespaceOf(key)
     for (;;) {
-      const found = await this.#find(key, call)
+      const found = await find(namespace, key, call)
       if (found === undefined || found.stored === 'unreadable' || found.stored.version !== expected) return false
       const { record } = found.stored
       if (record.expiresAt >= expiresAt) return true
       const text = withExpiry(found.text, expiresAt)
       const item: Item = { record, version: expected, text, exptime: exptimeFor(expiresAt, call.now) }
-      if (await this.#overwrite(key, item, found, call)) return true
+      if (await this.#overwrite(namespace, key, item, found, call)) return true
     }
   }
 
@@ -149,29 +140,20 @@ export class MemcachedBackend implements Backend {
     for (const { server } of this.#namespaces) server.close()
   }
 
-  async #find(key: string, call: Call): Promise<Found | undefined> {
-    const answer = await this.#namespaceOf(key).run(key, { opcode: Opcode.get }, call)
-    if (answer === undefined || answer.status === Status.notFound) return undefined
-    if (answer.status !== Status.ok) throw unexpected(answer)
-    const { generation, cas, value } = answer
-    return { generation, cas, text: value, stored: recordFromText(value) }
-  }
-
   /** Answers false when the item is not what it was when the token was seen. */
-  async #overwrite(key: string, item: Item, { generation, cas }: CasToken, call: Call): Promise<boolean> {
+  async #overwrite(
+    namespace: Namespace,
+    key: string,
+    item: Item,
+    { generation, cas }: CasToken,
+    call: Call,
+  ): Promise<boolean> {
     const command: Command = { opcode: Opcode.replace, value: item.text, exptime: item.exptime, cas }
-    const answer = await this.#namespaceOf(key).run(key, command, call, generation)
+    const answer = await namespace.run(key, command, call, generation)
     if (answer === undefined || isRefused(answer)) return false
     if (answer.status !== Status.ok) throw failure(answer, item)
     this.#casTokens.set(item.version, answer)
     return true
-  }
-
-  /** @throws SESSION_TOO_LARGE before the server sees the record */
-  async #checkSize(key: string, item: Item, call: Call): Promise<void> {
-    const namespace = this.#namespaceOf(key)
-    const limit = (await namespace.itemBytes(call)) - namespace.itemKeyBytes(key) - ITEM_OVERHEAD
-    if (Buffer.byteLength(item.text) > limit) throw tooLarge(item, limit)
   }
 
   #namespaceOf(key: string): Namespace {
@@ -183,8 +165,12 @@ export class MemcachedBackend implements Backend {
   }
 }
 
-function itemOf(record: SessionRecord, version: Version, { now }: Call): Item {
-  return { record, version, text: recordToText(record, version), exptime: exptimeFor(record.expiresAt, now) }
+async function find(namespace: Namespace, key: string, call: Call): Promise<Found | undefined> {
+  const answer = await namespace.run(key, { opcode: Opcode.get }, call)
+  if (answer === undefined || answer.status === Status.notFound) return undefined
+  if (answer.status !== Status.ok) throw unexpected(answer)
+  const { generation, cas, value } = answer
+  return { generation, cas, text: value, stored: recordFromText(value) }
 }
 
 function versionOf({ stored }: Found): Version | undefined {
@@ -194,15 +180,4 @@ function versionOf({ stored }: Found): Version | undefined {
 /** Whether the condition of a store command did not hold. */
 function isRefused({ status }: Answer): boolean {
   return status === Status.exists || status === Status.notFound || status === Status.notStored
-}
-
-function failure(answer: Answer, item: Item): Error {
-  // Only when the server was restarted with a smaller limit since it was asked.
-  return answer.status === Status.tooLarge ? tooLarge(item, Buffer.byteLength(item.text) - 1) : unexpected(answer)
-}
-
-/** In bytes of the session, as for `maxBytes`, not of the item. */
-function tooLarge({ record, text }: Item, limit: number): Error {
-  const bytes = Buffer.byteLength(record.data)
-  return new SessionTooLarge(bytes, Math.max(limit - (Buffer.byteLength(text) - bytes), 0))
 }

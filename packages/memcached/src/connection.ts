@@ -31,8 +31,8 @@ export class Connection {
   /** How many pieces have been received: a server that is alive makes it count. */
   received = 0
   /**
-   * The server's limit for one item, all told: its value, its key and what the server itself needs. Known from the first
-   * answer on. Another connection may lead to a server that was restarted with another limit.
+   * The server's limit for one item, all told: its value, its key and what the server itself needs. Known once a request
+   * was answered. Another connection may lead to a server that was restarted with another limit.
    */
   itemBytes: number | undefined
   /** Whether nothing can be sent any more. */
@@ -92,7 +92,7 @@ export class Connection {
         resolve,
         reject,
       })
-      call.note(this.#silence)
+      if (call.attempt === 1) call.note(this.#silence) // later there is a better reason
       this.#socket.write(encode(commands, firstOpaque))
     })
   }
@@ -114,7 +114,7 @@ export class Connection {
     try {
       for (const answer of this.#reader.read(piece)) this.#onAnswer(answer)
     } catch (error) {
-      this.end(new TryAgain(error))
+      this.end(new TryAgain(new Error(`${this.#name} cannot be understood: ${(error as Error).message}`)))
     }
   }
 
@@ -125,12 +125,12 @@ export class Connection {
     if (this.isOver || answer.opaque === LOG_IN_OPAQUE) return
     if (answer.opaque === SETTINGS_OPAQUE) {
       if (answer.key === 'item_size_max') this.itemBytes = Number(answer.value)
-      else if (answer.key === '') this.itemBytes ||= DEFAULT_ITEM_BYTES // the last answer, or an error
       return
     }
+    this.itemBytes ||= DEFAULT_ITEM_BYTES
     const request = this.#unanswered[0]
     if (request === undefined || answer.opaque < request.firstOpaque || answer.opaque > request.lastOpaque) {
-      throw new Error(`${this.#name} answered something that was not asked`)
+      throw new Error('it answered what nobody asked')
     }
     answer.command = answer.opaque - request.firstOpaque
     request.answers.push(answer)

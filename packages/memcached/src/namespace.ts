@@ -46,7 +46,7 @@ export class Namespace {
       const remembered = this.#generation
       const supposed = within ?? remembered
       const onItem = supposed ? { ...command, key: this.#itemKey(supposed, key) } : NOOP
-      const answers = await this.server.connection.send([this.#readGeneration, onItem], call)
+      const answers = await this.server.connection().send([this.#readGeneration, onItem], call)
       const generation = this.#generationIn(answers, remembered)
       if (generation === undefined) return undefined
       if (generation === supposed) return { ...(answers[1] as Answer), generation }
@@ -65,7 +65,7 @@ export class Namespace {
 
   /** Puts every record that there is out of reach. */
   async renew(call: Call): Promise<void> {
-    const [answer] = await this.server.connection.send([this.#storeGeneration(Opcode.set, newGeneration())], call)
+    const [answer] = await this.server.connection().send([this.#storeGeneration(Opcode.set, newGeneration())], call)
     if (answer?.status !== Status.ok) throw unexpected(answer as Answer)
   }
 
@@ -83,7 +83,7 @@ export class Namespace {
   /** The server's limit for one item, see `Connection`. */
   async itemBytes(call: Call): Promise<number> {
     for (;;) {
-      const { connection } = this.server
+      const connection = this.server.connection()
       if (connection.itemBytes !== undefined) return connection.itemBytes
       const remembered = this.#generation
       this.#generationIn(await connection.send([this.#readGeneration, NOOP], call), remembered)
@@ -94,7 +94,7 @@ export class Namespace {
   async #begin(key: string, command: Command, call: Call): Promise<ItemAnswer | undefined> {
     const generation = newGeneration()
     const onItem = { ...command, key: this.#itemKey(generation, key) }
-    const sent = this.server.connection.send([this.#storeGeneration(Opcode.add, generation), onItem], call)
+    const sent = this.server.connection().send([this.#storeGeneration(Opcode.add, generation), onItem], call)
     this.#generation = generation // already, for requests that are sent behind this one
     const [begun, added] = (await sent) as [Answer, Answer]
     if (begun.status === Status.ok) {

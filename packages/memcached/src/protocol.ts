@@ -28,8 +28,6 @@ export const Status = {
 const HEADER_BYTES = 24
 const REQUEST = 0x80
 const RESPONSE = 0x81
-/** What a server says that speaks the text protocol, or takes no more connections. */
-const TEXT_ERROR = /^\w*ERROR[ -~]*/
 
 export interface Command {
   opcode: number
@@ -121,8 +119,7 @@ export class AnswerReader {
 function neededAt(received: Buffer, at: number): number {
   const left = received.length - at
   if (left > 0 && received[at] !== RESPONSE) {
-    const text = TEXT_ERROR.exec(received.toString('latin1', at))?.[0] ?? 'no binary protocol'
-    throw new Error(`the server answered with ${text}`)
+    throw new Error('it does not speak the binary protocol, or takes no more connections')
   }
   return left < HEADER_BYTES ? HEADER_BYTES : HEADER_BYTES + received.readUInt32BE(at + 8)
 }

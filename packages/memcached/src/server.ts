@@ -8,8 +8,8 @@ export class Server {
   readonly name: string
   readonly #server: MemjsServer
   #current: Connection | undefined
-  /** Those that a ping tries out. */
-  readonly #new = new Set<Connection>()
+  /** Those that pings try out. */
+  readonly #candidates = new Set<Connection>()
   #isClosed = false
 
   constructor(server: MemjsServer) {
@@ -18,7 +18,7 @@ export class Server {
   }
 
   /** The connection in use; a new one where there is none that can be trusted. */
-  get connection(): Connection {
+  connection(): Connection {
     if (this.#current?.isSilent) this.#current.end(this.#noAnswer())
     if (this.#current === undefined || this.#current.isOver) this.#current = this.#open()
     return this.#current
@@ -34,7 +34,7 @@ export class Server {
     if (current && !current.isOver && !current.isBusy) return current.send(commands, call)
     const received = current?.received
     const connection = this.#open()
-    this.#new.add(connection)
+    this.#candidates.add(connection)
     const giveUp = () => connection.end(this.#noAnswer())
     signal.addEventListener('abort', giveUp)
     try {
@@ -46,7 +46,7 @@ export class Server {
       return answers
     } finally {
       signal.removeEventListener('abort', giveUp)
-      this.#new.delete(connection)
+      this.#candidates.delete(connection)
       if (this.#current !== connection) giveUp()
     }
   }
@@ -56,7 +56,7 @@ export class Server {
     this.#isClosed = true
     const closed = new Error('the store was closed')
     this.#current?.end(closed)
-    for (const connection of this.#new) connection.end(closed)
+    for (const connection of this.#candidates) connection.end(closed)
   }
 
   #open(): Connection {

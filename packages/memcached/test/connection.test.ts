@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process'
-import { connect } from 'node:net'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { dataFolder, removeFolder, ServerProcess, until } from '@session-stores/testing'
@@ -85,6 +87,16 @@ describe.skipIf(noMemcached)('the store’s own connection', () => {
     expect(await second).toMatchObject({ a: 1 })
   })
 
+  test('over which a call got no answer in the short time it had is not trusted with the next one', async () => {
+    const wire = await testWire(await testServer())
+    const store = testStore([wire])
+    await store.set('id', { a: 1 })
+    wire.silence()
+    await expect(store.backend.read('key', { deadline: performance.now() + 200 })).rejects.toMatchObject(unavailable)
+    expect(await store.backend.read('key', { deadline: performance.now() + 1000 })).toBeUndefined()
+    expect(wire.connections).toBe(2)
+  })
+
   test('late answers never reach another request', async () => {
     const wire = await testWire(await testServer())
     const store = testStore([wire], { timeout: 200 })
@@ -110,43 +122,62 @@ describe.skipIf(noMemcached)('the store’s own connection', () => {
     expect(late).toBeGreaterThan(ids.length)
   })
 
-  test('a request that was given up before it arrived overwrites nothing newer', async () => {
+  test.each([
+    ['a replace', 0, (late: Records, first: string) => late.replace('key', recordOf('late'), first)],
+    ['a touch', 1, (late: Records, first: string) => late.touch('key', Date.now() + 90_000, first)],
+    ['a write', 2, (late: Records) => late.write('key', recordOf('late'))],
+  ])('%s whose last step was given up before it arrived changes nothing newer', async (_, steps, act) => {
     const server = await testServer()
     const wire = await testWire(server)
     const late = recordsOf(testStore([wire], { timeout: 300 }))
     const records = recordsOf(testStore([server]))
     const first = await records.write('key', recordOf('first'))
     await late.read('key')
-    wire.delay = 400
-    const [replaced, written] = [late.replace('key', recordOf('late'), first), late.write('key', recordOf('late'))]
-    await expect(replaced).rejects.toMatchObject(unavailable)
-    await expect(written).rejects.toMatchObject(unavailable)
-    await records.replace('key', recordOf('second'), first)
+    const release = wire.hold(steps)
+    await expect(act(late, first)).rejects.toMatchObject(unavailable)
+    const second = await records.replace('key', recordOf('second'), first)
     const before = await server.stat('cmd_set')
+    release()
     await until('it has arrived', async () => (await server.stat('cmd_set')) > before)
-    expect((await records.read('key'))?.record.data).toBe('second')
+    expect(await records.read('key')).toMatchObject({ record: { data: 'second' }, version: second })
   })
 
-  test('a server that takes no more connections says so, and is used when it does', async () => {
+  test('a server that takes no more connections is unavailable, and used again when it does', async () => {
     const server = await testServer('-c', '20')
     const store = testStore([server], { timeout: 500 })
-    const sockets = Array.from({ length: 40 }, () => connect(server.port, '127.0.0.1').on('error', () => {}))
-    await until('it is full', async () => {
-      const error = await store.get('id').then(
-        () => undefined,
-        (each) => each,
-      )
-      return error?.cause?.message === 'the server answered with ERROR Too many open connections'
-    })
-    for (const socket of sockets) socket.destroy()
-    await until('it is used again', () =>
-      store.get('id').then(
-        () => true,
-        () => false,
-      ),
+    let refused = 0
+    const sockets = Array.from({ length: 40 }, () =>
+      connect(server.port, '127.0.0.1')
+        .resume()
+        .on('error', () => {})
+        .on('close', () => {
+          refused += 1
+        }),
     )
+    await until('it is full', () => refused > 10)
+    for (let n = 0; n < 3; n += 1) await expect(store.get('id')).rejects.toMatchObject(unavailable)
+    for (const socket of sockets) socket.destroy()
+    await until('there is room again', async () => (await store.get('id').catch(() => undefined)) === null)
+  })
+
+  test('a server that is no Memcached is an error that says so', async () => {
+    const server = createServer().listen(0, '127.0.0.1')
+    onTestFinished(() => void server.close())
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const store = testStore([{ address: `127.0.0.1:${port}` }], { timeout: 500 })
+    await expect(store.get('id')).rejects.toMatchObject({
+      ...unavailable,
+      cause: {
+        message: expect.stringContaining(
+          `127.0.0.1:${port} cannot be understood: it does not speak the binary protocol`,
+        ),
+      },
+    })
   })
 })
+
+type Records = ReturnType<typeof recordsOf>
 
 describe.skipIf(noMemcached)('servers that memjs knows only when they are made by hand', () => {
   test('IPv6', async () => {

@@ -21,6 +21,9 @@ export class Wire {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #cuts: Array<Cut> = []
+  /** How many more requests pass before they are held, and what they wait for then. */
+  #passing = Number.POSITIVE_INFINITY
+  #released: Promise<void> = Promise.resolve()
   /** Of the connections that still carry something. */
   #alive = Symbol()
 
@@ -52,6 +55,19 @@ export class Wire {
     this.#alive = Symbol()
   }
 
+  /** After so many more requests, none arrives any more, until the function that is returned is called: then all do. */
+  hold(passing: number): () => void {
+    this.#passing = passing
+    let release = () => {}
+    this.#released = new Promise((resolve) => {
+      release = resolve
+    })
+    return () => {
+      this.#passing = Number.POSITIVE_INFINITY
+      release()
+    }
+  }
+
   async stop(): Promise<void> {
     this.#server.close()
     for (const socket of this.#sockets) socket.destroy()
@@ -78,6 +94,8 @@ export class Wire {
     client.on('data', async (request) => {
       if (alive !== this.#alive) return
       this.requests += 1
+      this.#passing -= 1
+      if (this.#passing < 0) await this.#released
       if (this.delay > 0) await connected
       send(request)
     })
