@@ -48,7 +48,10 @@ export class Records {
   /** Deletes what has expired at `before`, and answers how many records that were. */
   async prune(before: number): Promise<number> {
     let total = 0
-    for await (const { removed } of batches((from) => this.#backend.prune?.(before, from))) total += removed
+    for await (const { removed } of batches((from) =>
+      this.#backend.prune?.({ expiresAt: before, createdAt: -8.64e15 }, from),
+    ))
+      total += removed
     return total
   }
 
