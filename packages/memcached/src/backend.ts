@@ -12,13 +12,8 @@ import {
 import { type CasToken, CasTokens } from './cas-tokens.ts'
 import { exptimeFor } from './expiry.ts'
 import { checkSize, failure, type Item, itemOf } from './item.ts'
-import type { Namespace } from './namespace.ts'
-import { type Answer, type Command, Opcode, Status, unexpected } from './protocol.ts'
-
-interface Found extends CasToken {
-  text: string
-  stored: StoredRecord | 'unreadable'
-}
+import type { Found, Namespace } from './namespace.ts'
+import { type Command, isRefused, Opcode, Status, unexpected } from './protocol.ts'
 
 /**
  * The verbs on Memcached. SET is never sent for a record: when the server has no room, a SET deletes the record that it
@@ -41,24 +36,29 @@ export class MemcachedBackend implements Backend {
   }
 
   async read(key: string, call: Call): Promise<StoredRecord | 'unreadable' | undefined> {
-    const found = await find(this.#namespaceOf(key), key, call)
-    if (found && found.stored !== 'unreadable') this.#casTokens.set(found.stored.version, found)
-    return found?.stored
+    const found = await this.#namespaceOf(key).find(key, call)
+    if (found === undefined) return undefined
+    const stored = recordFromText(found.text)
+    if (stored !== 'unreadable') this.#casTokens.set(stored.version, found)
+    return stored
   }
 
   async write(key: string, record: SessionRecord, version: Version, call: Call): Promise<void> {
     const namespace = this.#namespaceOf(key)
     const item = itemOf(record, version, call)
     await checkSize(namespace, key, item, call)
-    const command: Command = { opcode: Opcode.add, value: item.text, exptime: item.exptime }
     for (;;) {
-      const answer = await namespace.add(key, command, call)
-      if (answer.status === Status.ok) return this.#casTokens.set(version, answer)
-      if (!isRefused(answer)) throw failure(answer, item)
-      // It is there already: this write itself, sent before, or another record.
-      const found = await find(namespace, key, call)
-      if (found && (versionOf(found) === version || (await this.#overwrite(namespace, key, item, found, call)))) return
+      const found = await this.#add(namespace, key, item, call)
+      if (!found || found.text === item.text || (await this.#overwrite(namespace, key, item, found, call))) return
     }
+  }
+
+  async insert(key: string, record: SessionRecord, version: Version, call: Call): Promise<'inserted' | 'exists'> {
+    const namespace = this.#namespaceOf(key)
+    const item = itemOf(record, version, call)
+    await checkSize(namespace, key, item, call)
+    const found = await this.#add(namespace, key, item, call)
+    return found && versionIn(found) !== version ? 'exists' : 'inserted'
   }
 
   async replace(
@@ -74,23 +74,30 @@ export class MemcachedBackend implements Backend {
     const token = this.#casTokens.get(expected)
     if (token && (await this.#overwrite(namespace, key, item, token, call))) return 'replaced'
     for (;;) {
-      const found = await find(namespace, key, call)
+      const found = await namespace.find(key, call)
       if (found === undefined) return 'missing'
-      if (versionOf(found) === version) return 'replaced'
-      if (versionOf(found) !== expected) return 'conflict'
+      if (versionIn(found) === version) return 'replaced'
+      if (versionIn(found) !== expected) return 'conflict'
       if (await this.#overwrite(namespace, key, item, found, call)) return 'replaced'
     }
   }
 
-  async touch(key: string, expiresAt: number, expected: Version, call: Call): Promise<boolean> {
+  async touch(
+    key: string,
+    expiresAt: number,
+    expected: Version,
+    _userId: string | undefined,
+    call: Call,
+  ): Promise<boolean> {
     const namespace = this.#namespaceOf(key)
     for (;;) {
-      const found = await find(namespace, key, call)
-      if (found === undefined || found.stored === 'unreadable' || found.stored.version !== expected) return false
-      const { record } = found.stored
-      if (record.expiresAt >= expiresAt) return true
+      const found = await namespace.find(key, call)
+      if (found === undefined) return false
+      const stored = recordFromText(found.text)
+      if (stored === 'unreadable' || stored.version !== expected) return false
+      if (stored.record.expiresAt >= expiresAt) return true
       const text = withExpiry(found.text, expiresAt)
-      const item: Item = { record, version: expected, text, exptime: exptimeFor(expiresAt, call.now) }
+      const item: Item = { ...stored, text, exptime: exptimeFor(expiresAt, call.now) }
       if (await this.#overwrite(namespace, key, item, found, call)) return true
     }
   }
@@ -140,6 +147,21 @@ export class MemcachedBackend implements Backend {
     for (const { server } of this.#namespaces) server.close()
   }
 
+  /** Answers what is there already, if there is something. */
+  async #add(namespace: Namespace, key: string, item: Item, call: Call): Promise<Found | undefined> {
+    const command: Command = { opcode: Opcode.add, value: item.text, exptime: item.exptime }
+    for (;;) {
+      const answer = await namespace.add(key, command, call)
+      if (answer.status === Status.ok) {
+        this.#casTokens.set(item.version, answer)
+        return undefined
+      }
+      if (!isRefused(answer)) throw failure(answer, item)
+      const found = await namespace.find(key, call)
+      if (found) return found
+    }
+  }
+
   /** Answers false when the item is not what it was when the token was seen. */
   async #overwrite(
     namespace: Namespace,
@@ -165,19 +187,7 @@ export class MemcachedBackend implements Backend {
   }
 }
 
-async function find(namespace: Namespace, key: string, call: Call): Promise<Found | undefined> {
-  const answer = await namespace.run(key, { opcode: Opcode.get }, call)
-  if (answer === undefined || answer.status === Status.notFound) return undefined
-  if (answer.status !== Status.ok) throw unexpected(answer)
-  const { generation, cas, value } = answer
-  return { generation, cas, text: value, stored: recordFromText(value) }
-}
-
-function versionOf({ stored }: Found): Version | undefined {
+function versionIn({ text }: Found): Version | undefined {
+  const stored = recordFromText(text)
   return stored === 'unreadable' ? undefined : stored.version
-}
-
-/** Whether the condition of a store command did not hold. */
-function isRefused({ status }: Answer): boolean {
-  return status === Status.exists || status === Status.notFound || status === Status.notStored
 }

@@ -23,20 +23,20 @@ export interface MemjsServer {
 /** When TCP begins to ask whether an idle connection is still there, unless memjs was told another time. In s. */
 const KEEP_ALIVE_DELAY = 30
 
-/** @throws TypeError when it is not a memjs client, or one whose options the store cannot honour */
+export function isClient(value: unknown): value is MemjsClient {
+  const { servers, getServer } = (value ?? {}) as Partial<MemjsClient>
+  const isServer = (server: MemjsServer | null) =>
+    typeof server?.host === 'string' && ['number', 'string'].includes(typeof server.port)
+  return typeof getServer === 'function' && Array.isArray(servers) && servers.length > 0 && servers.every(isServer)
+}
+
+/** @throws TypeError when the client was made in a way that would fail each request, or mix up sessions */
 export function checkClient(client: MemjsClient): void {
-  const servers: unknown = client?.servers
-  if (typeof client?.getServer !== 'function' || !Array.isArray(servers) || servers.length === 0) {
-    throw new TypeError("client must be a memjs client: import { Client } from 'memjs'; Client.create('host:11211')")
-  }
-  for (const server of servers as MemjsServer[]) {
-    if (typeof server?.host !== 'string') {
-      throw new TypeError('client must be one of memjs 1.3.2 or a later 1.x: its servers look different')
-    }
-    // What memjs makes of a URL. Each request would fail.
-    if (pathOf(server) === undefined && !(Number(server.port) > 0 && Number(server.port) < 65536)) {
-      throw new TypeError("client has a server without a valid port: Client.create('host1:11211,host2:11211')")
-    }
+  // What memjs makes of a URL.
+  const isWrong = (server: MemjsServer) =>
+    pathOf(server) === undefined && !(Number(server.port) > 0 && Number(server.port) < 65536)
+  if (client.servers.some(isWrong)) {
+    throw new TypeError("client has a server without a valid port: Client.create('host1:11211,host2:11211')")
   }
   if (client.options?.failover) {
     throw new TypeError(

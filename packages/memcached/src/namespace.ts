@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Call } from '@session-stores/core'
+import type { CasToken } from './cas-tokens.ts'
 import { type Answer, type Command, Opcode, Status, unexpected } from './protocol.ts'
 import type { Server } from './server.ts'
 
@@ -9,6 +10,11 @@ const NOOP: Command = { opcode: Opcode.noop }
 /** The answer to a command on an item, and the generation the item belongs to. */
 export interface ItemAnswer extends Answer {
   generation: string
+}
+
+/** What is stored under a key, whether it can be read or not. */
+export interface Found extends CasToken {
+  text: string
 }
 
 /**
@@ -52,6 +58,13 @@ export class Namespace {
       if (generation === supposed) return { ...(answers[1] as Answer), generation }
       if (within !== undefined) return undefined
     }
+  }
+
+  async find(key: string, call: Call): Promise<Found | undefined> {
+    const answer = await this.run(key, { opcode: Opcode.get }, call)
+    if (answer === undefined || answer.status === Status.notFound) return undefined
+    if (answer.status !== Status.ok) throw unexpected(answer)
+    return { generation: answer.generation, cas: answer.cas, text: answer.value }
   }
 
   /** Runs an ADD for this key. Where there is no generation, one is begun in the same round trip. */

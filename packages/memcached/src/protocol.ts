@@ -137,6 +137,11 @@ function answerAt(received: Buffer, at: number): Answer {
   }
 }
 
+/** Whether the condition of a command that stores did not hold. */
+export function isRefused({ status }: Answer): boolean {
+  return status === Status.exists || status === Status.notFound || status === Status.notStored
+}
+
 /** The error for an answer that no command of ours expects. Holds the server's short text, never a value of ours. */
 export function unexpected({ status, value }: Answer): Error {
   return new Error(`Memcached answered with status 0x${status.toString(16).padStart(2, '0')}: ${value}`)

@@ -1,6 +1,13 @@
-import { SessionStore, type StoreOptions } from '@session-stores/core'
+import {
+  checkOptions,
+  type OptionRules,
+  SessionStore,
+  type StoreOptions,
+  storeRules,
+  wrongOption,
+} from '@session-stores/core'
 import { MemcachedBackend } from './backend.ts'
-import { checkClient, type MemjsClient, ownGetServer } from './driver.ts'
+import { checkClient, isClient, type MemjsClient, ownGetServer } from './driver.ts'
 import { Namespace } from './namespace.ts'
 import { ringOf } from './ring.ts'
 import { Server } from './server.ts'
@@ -36,16 +43,10 @@ export interface MemcachedStoreOptions extends StoreOptions {
 export class MemcachedStore<Session extends object = any> extends SessionStore<Session> {
   /** @throws TypeError that names the wrong option */
   constructor(options: MemcachedStoreOptions) {
-    if (typeof options !== 'object' || options === null) {
-      throw new TypeError(`options must be an object with a memjs client; got ${kindOf(options)}`)
-    }
+    checkOptions(options, rules, elsewhere)
     const { client, prefix = 'sess:', ...rest } = options
+    if (client === undefined) throw wrongOption('client', CLIENT, client)
     checkClient(client)
-    if (typeof prefix !== 'string' || !/^[!-~]+$/.test(prefix) || prefix.length > MAX_PREFIX) {
-      throw new TypeError(
-        `prefix must be printable ASCII without spaces, 1 to ${MAX_PREFIX} characters; got ${kindOf(prefix)}`,
-      )
-    }
     const servers = client.servers.map((server) => new Server(server))
     // An application that chooses the server itself, by a `getServer` of its own, is taken at its word.
     const choose = ownGetServer(client)
@@ -55,9 +56,16 @@ export class MemcachedStore<Session extends object = any> extends SessionStore<S
   }
 }
 
-/** Only the kind of a wrong value is shown: it may hold a password. */
-function kindOf(value: unknown): string {
-  if (value === null || value === undefined) return `${value}`
-  if (Array.isArray(value)) return 'an array'
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+const CLIENT = "a client of memjs, from Client.create('host:11211')"
+
+const rules: OptionRules = {
+  client: { wants: CLIENT, isRight: isClient },
+  prefix: {
+    wants: `printable ASCII without spaces, 1 to ${MAX_PREFIX} characters`,
+    isRight: (value) => typeof value === 'string' && /^[!-~]+$/.test(value) && value.length <= MAX_PREFIX,
+  },
+  ...storeRules,
 }
+
+/** What other stores call these options. */
+const elsewhere = { servers: 'client', keyPrefix: 'prefix' }
