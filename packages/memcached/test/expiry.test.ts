@@ -1,6 +1,6 @@
 import { until } from '@session-stores/testing'
 import type { MemcachedServer } from '@session-stores/testing/memcached'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { exptimeFor } from '../src/expiry.ts'
 import { itemKey, keyOf, noMemcached, recordsOf, testServer, testStore } from './setup.ts'
 
@@ -105,6 +105,21 @@ describe.skipIf(noMemcached)('on a real server', () => {
       'the server collects it',
       async () => (await server.ask(`mg ${await itemKey(server, 'id')}`)) === 'EN\r\n',
     )
+  })
+
+  test('a store that was made while the clock was a fake goes by the real one afterwards', async () => {
+    const server = await testServer()
+    vi.useFakeTimers({ now: Date.now() - 400 * DAY, toFake: ['Date'] })
+    const store = testStore([server])
+    vi.useRealTimers()
+    for (const ms of [500 * SECOND, 45 * DAY]) {
+      const end = Date.now() + ms
+      await store.set('id', { cookie: { expires: new Date(end), originalMaxAge: ms } })
+      expect((await store.get('id'))?.cookie.expires.getTime()).toBe(end)
+      const early = (await secondsLeft(server, 'id')) * SECOND - ms
+      expect(early).toBeGreaterThan(-10 * SECOND)
+      expect(early).toBeLessThan(2 * 60 * 60 * SECOND)
+    }
   })
 
   test('a touch moves the expiry on the server too', async () => {

@@ -113,4 +113,18 @@ describe.skipIf(noMemcached)('on a real server', () => {
     await store.set('id2', { a: 1 })
     expect(await store.get('id2')).toMatchObject({ a: 1 })
   })
+
+  test('a session in the layout of another release is a 503, and kept; it can be overwritten', async () => {
+    const server = await testServer()
+    const store = testStore([server])
+    await store.set('id', { a: 1 })
+    const key = await itemKey(server, 'id')
+    const stored = /\r\n(1 .*)\r\nEND/s.exec(await server.ask(`get ${key}`))?.[1] ?? ''
+    const value = stored.replace('1', '2')
+    await server.ask(`set ${key} 0 0 ${value.length}\r\n${value}`)
+    await expect(store.get('id')).rejects.toMatchObject({ code: 'SESSION_LAYOUT_UNKNOWN', statusCode: 503 })
+    expect(await server.ask(`get ${key}`)).toContain(value)
+    await store.backend.write(keyOf('id'), recordOf('{"a":2}'), newVersion())
+    expect(await store.get('id')).toMatchObject({ a: 2 })
+  })
 })

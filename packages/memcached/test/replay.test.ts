@@ -1,3 +1,4 @@
+import { newVersion } from '@session-stores/core'
 import { describe, expect, test } from 'vitest'
 import { noMemcached, recordOf, recordsOf, testServer, testStore, testWire } from './setup.ts'
 
@@ -26,6 +27,17 @@ describe.skipIf(noMemcached)('an answer that got lost', () => {
     const { records, wire } = await scene()
     wire.cut(0)
     const version = await records.write('key', recordOf('first'))
+    expect(await records.read('key')).toMatchObject({ record: { data: 'first' }, version })
+  })
+
+  test('of an insert: the replay has inserted it, and another insert overwrites nothing', async () => {
+    const { records, store, wire } = await scene()
+    const version = newVersion()
+    wire.cut(0)
+    expect(await store.backend.insert?.('key', recordOf('first'), version)).toBe('inserted')
+    expect(await records.touch('key', Date.now() + 90_000, version)).toBe(true)
+    expect(await store.backend.insert?.('key', recordOf('first'), version)).toBe('inserted')
+    expect(await store.backend.insert?.('key', recordOf('second'), newVersion())).toBe('exists')
     expect(await records.read('key')).toMatchObject({ record: { data: 'first' }, version })
   })
 
