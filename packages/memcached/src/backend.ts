@@ -128,19 +128,16 @@ export class MemcachedBackend implements Backend {
   }
 
   /**
-   * One batch for all servers, whose names are in `from`. Those that could not be asked are left for the next batch, so
-   * that trying again ends no session on the others that began since.
+   * One batch for all servers, whose places in the list are in `from`. Those that could not be asked are left for the next
+   * batch, so that trying again ends no session on the others that began since.
    */
   async clear(from: string | undefined, call: Call): Promise<Batch> {
-    const left =
-      from === undefined
-        ? this.#namespaces
-        : this.#namespaces.filter(({ server }) => from.split(' ').includes(server.name))
+    const left = this.#namespaces.filter((_, n) => from === undefined || from.split(' ').includes(`${n}`))
     const results = await Promise.allSettled(left.map((namespace) => namespace.renew(call)))
     const failed = left.filter((_, n) => results[n]?.status === 'rejected')
-    const failure = results.find((result) => result.status === 'rejected')
-    if (failure && failed.length === left.length) throw failure.reason
-    return { next: failure && failed.map(({ server }) => server.name).join(' ') }
+    if (failed.length === 0) return {}
+    if (failed.length === left.length) throw results.find((result) => result.status === 'rejected')?.reason
+    return { next: failed.map((namespace) => this.#namespaces.indexOf(namespace)).join(' ') }
   }
 
   close(): void {

@@ -44,6 +44,8 @@ export class Connection {
   /** What a call is told as long as there is no answer. */
   readonly #silence: Error
   #nextOpaque = FIRST_OPAQUE
+  /** The earliest of the calls for which something was sent since the last piece came. */
+  #firstDeadline = Number.POSITIVE_INFINITY
 
   constructor(server: MemjsServer) {
     this.#name = nameOf(server)
@@ -64,11 +66,10 @@ export class Connection {
     return this.#unanswered.length > 0
   }
 
-  /** Whether a request was given up by core and nothing at all has come since it was sent: the line may be dead. */
+  /** Whether core has given a request up, and nothing at all has come since it was sent: the line may be dead. */
   get isSilent(): boolean {
-    const [oldest] = this.#unanswered
-    if (oldest === undefined || oldest.receivedBefore < this.received) return false
-    return this.#unanswered.some(({ call }) => isOver(call))
+    if (performance.now() <= this.#firstDeadline) return false
+    return this.#unanswered.some(({ call, receivedBefore }) => receivedBefore === this.received && isOver(call))
   }
 
   /**
@@ -92,6 +93,7 @@ export class Connection {
         resolve,
         reject,
       })
+      this.#firstDeadline = Math.min(this.#firstDeadline, call.deadline)
       if (call.attempt === 1) call.note(this.#silence) // later there is a better reason
       this.#socket.write(encode(commands, firstOpaque))
     })
@@ -111,6 +113,7 @@ export class Connection {
   #onData(piece: Buffer): void {
     if (this.isOver) return
     this.received += 1
+    this.#firstDeadline = Number.POSITIVE_INFINITY
     try {
       for (const answer of this.#reader.read(piece)) this.#onAnswer(answer)
     } catch (error) {

@@ -58,7 +58,11 @@ export function encode(commands: readonly Command[], opaque: number): Buffer {
   for (const command of commands) bytes += bytesOf(command)
   const packet = Buffer.allocUnsafe(bytes)
   let at = 0
-  for (const [n, command] of commands.entries()) at = write(packet, at, command, opaque + n)
+  let next = opaque
+  for (const command of commands) {
+    at = write(packet, at, command, next)
+    next += 1
+  }
   return packet
 }
 
