@@ -1,9 +1,10 @@
-import { inspect } from 'node:util'
+import { kindOf } from './errors.ts'
 
-/** Names in SQL, quoted once, where the store is built. */
+/** Names in SQL, quoted once. */
 export interface Names {
-  /** The table, and the schema if one was given. For error messages. */
+  /** The table, and the schema if it is known. For error messages. */
   readonly plain: string
+  /** Undefined while it is left to the `search_path`. */
   readonly schema: string | undefined
   readonly table: string
   /** Which migrations the table has had. */
@@ -34,7 +35,7 @@ export function namesFor(schema: string | undefined, table: string): Names {
 
 function checkName(option: string, name: unknown, maxBytes: number): void {
   if (typeof name === 'string' && name !== '' && !name.includes('\0') && Buffer.byteLength(name) <= maxBytes) return
-  throw new TypeError(`${option} must be a name of 1 to ${maxBytes} bytes; got ${inspect(name, { depth: 0 })}`)
+  throw new TypeError(`${option} must be a name of 1 to ${maxBytes} bytes, without NUL; got ${kindOf(name)}`)
 }
 
 function quoted(name: string): string {

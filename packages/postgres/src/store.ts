@@ -1,11 +1,10 @@
-import { inspect } from 'node:util'
-import { DEFAULT_TIMEOUT, SessionStore, type StoreOptions } from '@session-stores/core'
+import { SessionStore, type StoreOptions } from '@session-stores/core'
 import { PostgresBackend } from './backend.ts'
-import { Connections, type PostgresPool } from './connections.ts'
-import { namesFor } from './identifiers.ts'
-import { migrations, type SchemaOptions } from './migrations.ts'
+import type { PostgresPool } from './connections.ts'
+import { Driver } from './driver.ts'
+import { kindOf } from './errors.ts'
+import type { SchemaOptions } from './migrations.ts'
 import { Schema } from './schema.ts'
-import { statementsFor } from './statements.ts'
 
 export interface PostgresStoreOptions extends StoreOptions, SchemaOptions {
   /**
@@ -19,14 +18,14 @@ export interface PostgresStoreOptions extends StoreOptions, SchemaOptions {
    * must be allowed to.
    * @default false
    */
-  migrateOnFirstUse?: boolean
+  migrateOnFirstUse?: boolean | undefined
 
   /**
    * Whether the server prepares the statements, once a connection, which makes them faster. `true`: always; only right
    * behind PgBouncer 1.21 or newer with `max_prepared_statements`. `false`: never.
    * @default on connections that lead straight to Postgres, not on those through a pooler
    */
-  preparedStatements?: boolean
+  preparedStatements?: boolean | undefined
 }
 
 /**
@@ -46,12 +45,9 @@ export class PostgresStore<Session extends object = any> extends SessionStore<Se
     checkOptions(options)
     const { pool, schema, table = 'sessions', unlogged = false, migrateOnFirstUse = false, ...others } = options
     const { preparedStatements, ...rest } = others
-    const names = namesFor(schema, table)
-    const connections = new Connections(pool, options.timeout ?? DEFAULT_TIMEOUT, preparedStatements)
-    const statements = statementsFor(names)
-    const steps = migrations({ ...(schema !== undefined && { schema }), table, unlogged })
-    const state = new Schema(connections, names, steps, statements.schemaVersion, migrateOnFirstUse)
-    super(new PostgresBackend(connections, statements, state), rest)
+    const driver = new Driver(pool, preparedStatements)
+    const state = new Schema(driver, { schema, table, unlogged, migrateOnFirstUse })
+    super(new PostgresBackend(driver, state), rest)
     this.#schema = state
   }
 
@@ -67,17 +63,19 @@ export class PostgresStore<Session extends object = any> extends SessionStore<Se
 
 function checkOptions(options: PostgresStoreOptions): void {
   if (typeof options !== 'object' || options === null) {
-    // Not shown: it may be a connection string with a password.
-    throw new TypeError(`options must be an object with a pool; got ${options === null ? 'null' : typeof options}`)
+    throw new TypeError(`options must be an object with a pool; got ${kindOf(options)}`)
   }
   const { pool } = options
-  if (typeof pool?.connect !== 'function') throw wrong('pool', 'a Pool of pg', pool)
+  // A Client can connect, too; it is one connection, and only a Pool says how many it has.
+  if (typeof pool?.connect !== 'function' || typeof pool.totalCount !== 'number') {
+    throw new TypeError(
+      `pool must be a Pool of pg, which makes its connections itself, as in new Pool({ connectionString }); got ${kindOf(pool)}`,
+    )
+  }
   for (const name of ['unlogged', 'migrateOnFirstUse', 'preparedStatements'] as const) {
     const value: unknown = options[name]
-    if (value !== undefined && typeof value !== 'boolean') throw wrong(name, 'true or false', value)
+    if (value !== undefined && typeof value !== 'boolean') {
+      throw new TypeError(`${name} must be true or false; got ${kindOf(value)}`)
+    }
   }
-}
-
-function wrong(name: string, wants: string, value: unknown): TypeError {
-  return new TypeError(`${name} must be ${wants}; got ${inspect(value, { depth: 0 })}`)
 }
