@@ -31,9 +31,9 @@ export const SessionConflict = createError<[number]>(
 )
 
 /** `cookie.expires` is not a date. Nothing was stored. Status 500. */
-export const SessionExpiryInvalid = createError<[]>(
+export const SessionExpiryInvalid = createError<[string]>(
   'SESSION_EXPIRY_INVALID',
-  'cookie.expires of the session is not a valid date: set a Date, or null for none',
+  'cookie.expires of the session is not a valid date: %s',
   500,
 )
 

@@ -7,7 +7,7 @@ export interface StoreOptions {
    * In ms.
    * @default 86_400_000 (1 day)
    */
-  ttl?: number
+  ttl?: number | undefined
 
   /**
    * Ends every session this long after it began, however busy it is; `false` for never. Regenerating a session begins
@@ -15,7 +15,7 @@ export interface StoreOptions {
    * office worker's day).
    * @default false
    */
-  absoluteTimeout?: number | false
+  absoluteTimeout?: number | false | undefined
 
   /**
    * A request that changes nothing moves the stored expiry only if that moves by at least this much, so that a busy
@@ -23,28 +23,28 @@ export interface StoreOptions {
    * half a session's lifetime, or a busy session would end. In ms.
    * @default 5 % of the session's lifetime, at most 60_000
    */
-  touchInterval?: number
+  touchInterval?: number | undefined
 
   /**
    * The largest serialized session, in bytes of UTF-8. A larger one is refused with `SESSION_TOO_LARGE`, and what was
    * stored stays.
    * @default 65_536
    */
-  maxBytes?: number
+  maxBytes?: number | undefined
 
   /**
    * Every operation ends within this time: when the server has not answered, with a 503 `SESSION_STORE_UNAVAILABLE`.
    * In ms.
    * @default 2000
    */
-  timeout?: number
+  timeout?: number | undefined
 
   /**
    * How often expired sessions are deleted, where the server does not do it by itself; each pause is varied by half so that
    * many processes do not prune at once. `false` turns it off: call `prune()` yourself then. In ms.
    * @default 300_000 (5 minutes)
    */
-  pruneInterval?: number | false
+  pruneInterval?: number | false | undefined
 
   /**
    * What happens when two requests changed the same session at once: `'merge'` keeps both sides' changes by top-level
@@ -52,19 +52,19 @@ export interface StoreOptions {
    * as it is; a function is given the three sessions and answers the one to store.
    * @default 'merge'
    */
-  onConflict?: 'merge' | 'overwrite' | ConflictResolver
+  onConflict?: 'merge' | 'overwrite' | ConflictResolver | undefined
 
   /**
    * Turns sessions into text and back, for values that JSON cannot hold.
    * @default JSON, parsed by secure-json-parse
    */
-  serializer?: Serializer
+  serializer?: Serializer | undefined
 
   /**
    * The clock that decides what has expired: ms since the epoch. For tests.
    * @default Date.now
    */
-  now?: () => number
+  now?: (() => number) | undefined
 }
 
 /**

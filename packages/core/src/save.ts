@@ -5,7 +5,8 @@ import type { Codec } from './codec.ts'
 import type { Outcome } from './diagnostics.ts'
 import { SessionConflict, SessionStoreUnavailable } from './errors.ts'
 import { expiryOf, isExpired, leastTouch } from './expiry.ts'
-import { askedAtLoad, cookieExpiry, isRolling, plainSession } from './face/session.ts'
+import { RecentKeys } from './face/recent-keys.ts'
+import { askedAtLoad, cookieExpiry, isPluginSession, isRolling, plainSession } from './face/session.ts'
 import { Snapshot, type SnapshotState } from './face/snapshot.ts'
 import { Waited } from './face/waited.ts'
 import type { GuardedBackend, Limit } from './guard/guarded-backend.ts'
@@ -64,6 +65,7 @@ export class Saver {
   readonly #codec: Codec
   readonly #settings: Settings
   readonly #queue = new KeyedQueue()
+  readonly #recent = new RecentKeys()
   /** How many saves of one session object wait for the server: the last of them decides what its state is. */
   readonly #underWay = new WeakMap<object, number>()
   /** Of new sessions whose save failed; for others their snapshot has it. */
@@ -73,6 +75,11 @@ export class Saver {
     this.#backend = backend
     this.#codec = codec
     this.#settings = settings
+  }
+
+  /** To be told of each key that was asked for, whether or not there was a session. */
+  onLoad(key: string): void {
+    this.#recent.add(key)
   }
 
   /** The mark on a loaded session by which `save` will recognise it. */
@@ -105,6 +112,7 @@ export class Saver {
 
   /** Answers whether there was one. */
   remove(key: string): Awaitable<boolean> {
+    this.#recent.add(key)
     const limit = { deadline: this.#backend.guard.deadline() }
     return this.#inTurn(key, limit, (writers) => this.#remove(key, limit, writers))
   }
@@ -134,7 +142,8 @@ export class Saver {
     const { key, session, text, limit } = save
     const loaded = Snapshot.of(session, this, key)
     if (loaded !== undefined) return this.#saveLoaded(save, loaded, writers)
-    if (text !== undefined) return this.#saveNew(save, text, writers)
+    const isNew = text !== undefined && !(isPluginSession(session) && this.#recent.has(key))
+    if (isNew) return this.#saveNew(save, text, writers)
     return andThen(this.#readLive(key, limit), (stored) =>
       stored === undefined
         ? this.#gone(writers)

@@ -131,10 +131,14 @@ export class SessionStore<Session extends object = any> {
   }
 
   /** Ends every session. Nothing else on that server is touched. Takes as long as it needs, in small batches. */
-  async clear(): Promise<void> {
-    return this.#runWhole('clear', 'clear its sessions', this.backend.clear, async (clear) => {
+  clear(): Promise<void>
+  clear(callback: (error?: unknown) => void): void
+  clear(callback?: Callback<void>): Promise<void> | undefined {
+    checkCallback(callback)
+    const clearAll = async (clear: NonNullable<GuardedBackend['clear']>) => {
       for await (const _ of this.#batches(clear));
-    })
+    }
+    return answer(() => this.#runWhole('clear', 'clear its sessions', this.backend.clear, clearAll), callback)
   }
 
   /**
@@ -196,6 +200,7 @@ export class SessionStore<Session extends object = any> {
   }
 
   #found(key: string, found: StoredRecord | 'unreadable' | undefined, waited: Waited): Traced<Session | null> {
+    this.#saver.onLoad(key)
     if (found === undefined) return { outcome: 'miss', value: null }
     if (found === 'unreadable') return { outcome: 'unreadable', value: null }
     const expiresAt = this.#trueExpiry(found.record)

@@ -1,5 +1,6 @@
 // What is known of the session objects of @fastify/session: how their cookie carries the expiry, what of them moves by
 // itself, and what must not be stored. express-session's look the same.
+import { inspect } from 'node:util'
 import { nameOf, SessionExpiryInvalid, SessionNotSerializable } from '../errors.ts'
 import { leastTouch, MAX_EXPIRES_AT } from '../expiry.ts'
 import type { SessionData } from '../options.ts'
@@ -7,6 +8,12 @@ import { LOADED } from './snapshot.ts'
 
 /** Never stored: the snapshot, and what the plugin itself leaves out when it restores a session. */
 const omitted = new Set([LOADED, 'cookie', 'sessionId', 'encryptedSessionId', '__proto__'])
+
+/** Whether it is a session object of the plugin, and not plain data of the application's. */
+export function isPluginSession(session: object): boolean {
+  const { regenerate, reload } = session as SessionData
+  return typeof regenerate === 'function' && typeof reload === 'function'
+}
 
 /**
  * The session as plain data, without what moves with every request: so an unchanged session gives equal data.
@@ -37,12 +44,19 @@ export function restoreExpiry(session: SessionData, expiresAt: number): void {
  * @throws SESSION_EXPIRY_INVALID
  */
 export function cookieExpiry(session: object): number | undefined {
-  const { expires } = cookieOf(session)
+  const { expires, originalMaxAge } = cookieOf(session)
   if (expires === undefined || expires === null || expires === false) return undefined
   const time =
     expires instanceof Date ? expires.getTime() : typeof expires === 'number' ? expires : Date.parse(String(expires))
-  if (Number.isNaN(time)) throw new SessionExpiryInvalid()
+  if (Number.isNaN(time)) throw new SessionExpiryInvalid(reasonFor(originalMaxAge))
   return Math.floor(Math.min(Math.max(time, 0), MAX_EXPIRES_AT))
+}
+
+/** The plugin makes the expiry from `cookie.maxAge`, such as a text from the environment, without a look at it. */
+function reasonFor(maxAge: unknown): string {
+  const isWrong = maxAge !== undefined && maxAge !== null && !Number.isFinite(maxAge)
+  if (!isWrong) return 'set a Date, or null for none'
+  return `it was made from cookie.maxAge, which must be a finite number of ms; got ${inspect(maxAge)}`
 }
 
 /** Whether the expiry moves on by itself with each request. If not, a move is a change like any other. */
