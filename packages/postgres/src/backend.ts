@@ -1,9 +1,18 @@
-import type { Backend, Batch, Call, KeyedRecord, SessionRecord, StoredRecord, Version, Work } from '@session-stores/core'
+import type {
+  Backend,
+  Batch,
+  Call,
+  KeyedRecord,
+  SessionRecord,
+  StoredRecord,
+  Version,
+  Work,
+} from '@session-stores/core'
 import type { PostgresResult } from './connections.ts'
 import type { Driver } from './driver.ts'
 import { fromColumn, toColumn } from './json.ts'
 import type { Schema } from './schema.ts'
-import type { Statements } from './statements.ts'
+import type { Statement, Statements } from './statements.ts'
 
 /** How many records one batch deletes that have expired. */
 const PRUNE_BATCH = 500
@@ -13,6 +22,9 @@ const COUNT_BATCH = 20_000
 const SCAN_BATCH = 100
 /** How many records one batch of clearing deletes. */
 const CLEAR_BATCH = 1000
+
+/** Of no table: it is to tell whether the server can be reached and used. */
+const PING: Statement = { text: 'select 1', reads: true }
 
 /** The smallest value of type bigint, twice: before everything in the index on the expiry. */
 const FIRST: Position = ['-9223372036854775808', '-9223372036854775808']
@@ -59,7 +71,7 @@ export class PostgresBackend implements Backend {
   }
 
   async ping(_: Work, call: Call): Promise<void> {
-    await this.#driver.run({ text: 'select 1', reads: true }, [], call)
+    await this.#driver.run(PING, [], call)
   }
 
   async prune(before: number, from: string | undefined, call: Call): Promise<Batch & { removed: number }> {

@@ -33,8 +33,8 @@ export interface TableOptions {
  */
 export class Schema {
   readonly #driver: Driver
-  readonly #options: TableOptions
   /** With the schema, once it is known. */
+  #options: TableOptions
   #names: Names
   #migrating: Promise<void> | undefined
   /** For the table, once it was found and is the right one. */
@@ -91,7 +91,8 @@ export class Schema {
   }
 
   async #migrateWith(call: Limits): Promise<void> {
-    if ((await this.#version(call)) !== SCHEMA_VERSION) await this.#driver.transaction(call, (run) => this.#migrateIn(run))
+    if ((await this.#version(call)) !== SCHEMA_VERSION)
+      await this.#driver.transaction(call, (run) => this.#migrateIn(run))
   }
 
   async #migrateIn(run: Run): Promise<void> {
@@ -102,7 +103,8 @@ export class Schema {
     if (schema !== undefined && !(await isThere(run, 'namespace', schema))) await run(`create schema ${schema}`)
     const version = (await isThere(run, 'class', this.#names.migrations)) ? await this.#notedVersion(run) : 0
     if (version > SCHEMA_VERSION) throw this.#mismatch(version)
-    for (const { sql } of migrations(this.#options).slice(version)) await run(sql).catch((error) => this.#refused(error))
+    for (const { sql } of migrations(this.#options).slice(version))
+      await run(sql).catch((error) => this.#refused(error))
     await this.#locate(run)
   }
 
@@ -134,15 +136,16 @@ export class Schema {
     }
   }
 
-  /** Finds out in which schema the table is; answers false when there is no table. */
+  /** Finds out in which schema the table is, by the other one, which nobody else makes. False when there is none. */
   async #locate(run: Run): Promise<boolean> {
     if (this.#names.schema !== undefined) return true
     const { rows } = await run(
       'select nspname from pg_class join pg_namespace n on n.oid = relnamespace where pg_class.oid = to_regclass($1)',
-      [this.#names.table],
+      [this.#names.migrations],
     )
     const schema = rows[0]?.[0]
     if (!schema) return false
+    this.#options = { ...this.#options, schema }
     this.#names = namesFor(schema, this.#options.table)
     return true
   }
@@ -163,7 +166,8 @@ export class Schema {
       )
     }
     const where = schema === undefined ? ' in the search_path of the connection' : ''
-    const state = version === 0 ? `is not there${where}` : `has schema version ${version}, and ${SCHEMA_VERSION} is needed`
+    const state =
+      version === 0 ? `is not there${where}` : `has schema version ${version}, and ${SCHEMA_VERSION} is needed`
     return new SessionSchemaMismatch(
       `the table ${plain} of the postgres session store ${state}: run store.migrate() with a role that may create it${otherwise}`,
     )

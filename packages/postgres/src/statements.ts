@@ -51,8 +51,6 @@ export function statementsFor({ table }: Names) {
     remove: prepared(`
       delete from ${table} where id = $1`),
 
-    ping: { text: 'select 1', reads: true },
-
     // In the order of the index, from where the last batch ended. Rows that another process prunes or a request writes are
     // left for later: nobody waits. A row that changed before it was locked is looked at again, so that nothing goes that
     // was prolonged meanwhile. By the process's clock alone only what is long over: see Backend.prune.
