@@ -181,6 +181,41 @@ describe.skipIf(noPostgres)('what is in the table', () => {
   })
 })
 
+describe.skipIf(noPostgres)('counting', () => {
+  const server = useServer()
+  const pool = usePool(() => server().url())
+
+  test('is exact, in batches of bounded size, also where many rows are level in the index or have just expired', async () => {
+    const table = freshTable()
+    const store = await makeStore({ pool: pool(), table })
+    const now = Date.now()
+    const slot = now - (now % 900_000)
+    const insert = (from: number, to: number, createdAt: string, expiresAt: string) =>
+      pool().query(
+        `insert into ${table} select sha256(n::text::bytea), '{}', null, ${createdAt}, ${expiresAt}, 'v'
+         from generate_series(${from}, ${to - 1}) n`,
+      )
+    await insert(0, 30_000, `${now} - n`, `${now} + 1000 * n`) // over weeks; the first is over now
+    await insert(30_000, 40_000, `${now} - n`, `${now} - n`) // over, not pruned
+    await insert(40_000, 75_000, `${now}`, `${slot + 9 * 900_000}`) // 35,000 of one moment
+    await insert(75_000, 100_000, `${now} - n`, `${slot + 899_999}`) // in the slot that has begun
+    const sizes: number[] = []
+    let from: string | undefined
+    do {
+      const batch = await store.backend.count?.(from)
+      sizes.push(batch?.count ?? 0)
+      from = batch?.next
+    } while (from !== undefined)
+    const live = 29_999 + 35_000 + 25_000
+    expect(sizes.reduce((a, b) => a + b)).toBeLessThanOrEqual(live)
+    expect(sizes.reduce((a, b) => a + b)).toBeGreaterThan(live - 60) // as the clock goes on
+    expect(Math.max(...sizes)).toBeLessThan(35_000 + 20_001)
+    expect(sizes.length).toBeGreaterThan(3)
+    const frozen = await makeStore({ pool: pool(), table, now: () => now })
+    expect(await frozen.count()).toBe(live)
+  })
+})
+
 describe.skipIf(noPostgres)('errors', () => {
   const server = useServer()
   const pool = usePool(() => server().url())

@@ -359,6 +359,23 @@ describe.skipIf(noPostgres)('a server that fails', () => {
     expect(await store.get('id')).toMatchObject({ round: 19 })
   })
 
+  test('a statement that ends its connection, whichever: 503 after the second', async () => {
+    const { pool, store, table } = await scene()
+    await admin().query(`
+      create function fall() returns trigger language plpgsql as
+        $$ begin perform pg_terminate_backend(pg_backend_pid()); perform pg_sleep(0.1); return new; end $$;
+      create trigger fall before insert on ${table} for each row execute function fall()`)
+    const patient = new PostgresStore({ pool, table, timeout: 30_000, pruneInterval: false })
+    let made = 0
+    pool.on('connect', () => {
+      made += 1
+    })
+    await expect(patient.set('new', {})).rejects.toMatchObject({ ...unavailable, cause: { code: '57P01' } })
+    expect(made).toBeLessThan(3)
+    expect(await store.get('id')).toMatchObject({ a: 1 })
+    await patient.close()
+  })
+
   test('all rows locked: a request waits for one deadline, load and save together, and those that read go on', async () => {
     const { store, table } = await scene()
     const app = buildApp(store)

@@ -1,7 +1,9 @@
 import { fork } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { channel } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { newVersion } from '@session-stores/core'
 import { until } from '@session-stores/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { PostgresStore } from '../src/index.ts'
@@ -97,6 +99,44 @@ describe.skipIf(noPostgres)('pruning', () => {
     expect(await left(table)).toEqual({ expired: 0, live: 0 })
   })
 
+  test('rows of one moment, more than a batch of them, all go in one run', async () => {
+    const table = freshTable()
+    const store = await makeStore({ pool: pool(), table })
+    // As another tool inserts them: with the server's clock, which has microseconds.
+    await pool().query(
+      `insert into ${table} (id, data, created_at, expires_at, version)
+       select sha256(n::text::bytea), '{}', extract(epoch from now()) * 1000, extract(epoch from now()) * 1000 - 1, 'v' || n
+       from generate_series(1, 1700) n`,
+    )
+    expect(await store.prune()).toBe(1700)
+    expect(await left(table)).toEqual({ expired: 0, live: 0 })
+  })
+
+  test.each([
+    ['an hour ahead', 1],
+    ['two hours ahead', 2],
+    ['an hour behind', -1],
+  ])("a process whose clock is %s deletes nobody's session", async (_, hours) => {
+    const [minute, hour] = [60_000, 3_600_000]
+    const table = freshTable()
+    const store = await makeStore({ pool: pool(), table })
+    const expiries = [-90 * minute, -10 * minute, 10 * minute, 90 * minute]
+    await Promise.all(
+      expiries.map((ms) =>
+        store.backend.write(storageKey(ms), { data: '{}', createdAt: 0, expiresAt: Date.now() + ms }, newVersion()),
+      ),
+    )
+    const wrong = await makeStore({ pool: pool(), table, now: () => Date.now() + hours * hour })
+    await wrong.prune()
+    const there = await Promise.all(
+      expiries.map(async (ms) => (await store.backend.read(storageKey(ms))) !== undefined),
+    )
+    // What is over by both clocks goes: an hour behind, the server's word alone is not enough.
+    expect(there).toEqual([false, hours < 0, true, true])
+    await store.prune()
+    expect(await left(table), 'one that is right').toEqual({ expired: 0, live: 2 })
+  })
+
   test('it spares what is prolonged at that very moment', async () => {
     const { store, table } = await scene(8000, 8000)
     let last = 8000
@@ -159,3 +199,7 @@ describe.skipIf(noPostgres)('pruning', () => {
     expect(messages[1]).toMatchObject({ outcome: 'done', removed: expired })
   })
 })
+
+function storageKey(n: number): string {
+  return createHash('sha256').update(`${n}`).digest('base64url')
+}
