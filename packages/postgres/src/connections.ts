@@ -1,6 +1,6 @@
 import { type Call, TryAgain } from '@session-stores/core'
 import { type Cancellable, cancelQuery } from './cancel.ts'
-import { SessionDriverUnsupported, troubleOf, withoutData } from './errors.ts'
+import { isUnprepared, SessionDriverUnsupported, type Trouble, troubleOf, withoutData } from './errors.ts'
 import { Semaphore } from './semaphore.ts'
 
 /** What the store uses of a `Pool` of `pg`. */
@@ -14,7 +14,7 @@ export interface PostgresPool {
 
 /** What the store uses of a client that such a pool lends. */
 export interface PostgresClient extends Cancellable {
-  query(query: PostgresQuery): Promise<PostgresResult>
+  query(query: PostgresQuery, callback: (error: Error, result: PostgresResult) => void): void
   release(destroy?: boolean): void
   getTransactionStatus?(): string | null
   on(event: 'error', listener: () => void): unknown
@@ -26,7 +26,7 @@ export interface PostgresClient extends Cancellable {
 export interface PostgresQuery {
   text: string
   values?: (string | null)[]
-  name?: string
+  name: string | undefined
   rowMode: 'array'
   types: { getTypeParser(): (value: unknown) => string }
 }
@@ -35,6 +35,8 @@ export interface PostgresResult {
   rows: (string | null)[][]
   rowCount: number | null
 }
+
+type Work<T> = (connection: Connection) => Promise<T>
 
 /** What of a call its statements go by. */
 export type Limits = Pick<Call, 'signal' | 'attempt' | 'note'>
@@ -68,6 +70,8 @@ export class Connections {
   readonly #known = new WeakMap<PostgresClient, Connection>()
   /** Lets statements in that may wait for a lock. */
   readonly #writers: Semaphore
+  /** Whether a prepared statement was missing: there is a pooler in between, whatever it looked like. */
+  losesStatements = false
   #isUsed = false
   #events = 0
   /** Connections without a sign of life since then are not trusted. */
@@ -94,17 +98,52 @@ export class Connections {
    * @param reads whether the work can neither write nor wait for the lock of a row
    * @throws TryAgain when another connection may do better, or a moment later
    */
-  async use<T>(call: Limits, reads: boolean, work: (connection: Connection) => Promise<T>): Promise<T> {
+  use<T>(call: Limits, reads: boolean, work: Work<T>): Promise<T> {
     if (!this.#isUsed) this.#onFirstUse()
     call.note(NO_CONNECTION)
-    if (!reads) await this.#writers.enter()
+    return reads ? this.#lend(call, reads, work) : this.#inTurn(() => this.#lend(call, reads, work))
+  }
+
+  async #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    await this.#writers.enter()
     try {
-      const begun = this.#next()
-      const connection = await this.#checkOut(call, begun)
-      call.note(NO_ANSWER)
-      return await this.#workOn(connection, call, begun, reads, work)
+      return await task()
     } finally {
-      if (!reads) this.#writers.leave()
+      this.#writers.leave()
+    }
+  }
+
+  async #lend<T>(call: Limits, reads: boolean, work: Work<T>): Promise<T> {
+    const begun = this.#next()
+    const connection = await this.#checkOut(call, begun)
+    call.note(NO_ANSWER)
+    const { signal } = call
+    const sentAt = this.#next()
+    const onAbort = () => {
+      this.#doubt(sentAt)
+      // Else a query that waits for a lock would go on waiting on the server. Not released before that is done: through a
+      // pooler the request finds its query only while the connection is there.
+      void cancelQuery(connection.client).then(() => release(connection, true))
+    }
+    signal.addEventListener('abort', onAbort)
+    try {
+      const value = await work(connection)
+      if (signal.aborted) return value
+      connection.aliveAt = this.#next()
+      if (!reads) this.#readOnlySince = undefined
+      release(connection)
+      return value
+    } catch (error) {
+      if (signal.aborted) throw error
+      const trouble = troubleOf(error)
+      release(connection, trouble === 'lost' || trouble === 'read-only')
+      if (trouble === 'lost') this.#doubt(sentAt)
+      if (isUnprepared(error)) this.losesStatements = true
+      throw this.#isWorthAnother(trouble, connection, call.attempt, begun)
+        ? new TryAgain(withoutData(error), { alone: trouble === 'collision' })
+        : withoutData(error)
+    } finally {
+      signal.removeEventListener('abort', onAbort)
     }
   }
 
@@ -138,43 +177,10 @@ export class Connections {
     })
   }
 
-  async #workOn<T>(
-    connection: Connection,
-    { signal, attempt }: Limits,
-    begun: number,
-    reads: boolean,
-    work: (connection: Connection) => Promise<T>,
-  ): Promise<T> {
-    const sentAt = this.#next()
-    const onAbort = () => {
-      this.#doubt(sentAt)
-      // Else a query that waits for a lock would go on waiting on the server. Not released before that is done: through a
-      // pooler the request finds its query only while the connection is there.
-      void cancelQuery(connection.client).then(() => release(connection, true))
-    }
-    signal.addEventListener('abort', onAbort, { once: true })
-    try {
-      const value = await work(connection)
-      if (signal.aborted) return value
-      connection.aliveAt = this.#next()
-      if (!reads) this.#readOnlySince = undefined
-      release(connection)
-      return value
-    } catch (error) {
-      if (signal.aborted) throw error
-      const trouble = troubleOf(error)
-      release(connection, trouble === 'lost' || trouble === 'read-only')
-      if (trouble === 'lost') {
-        this.#doubt(sentAt)
-        // One that was made after the call had failed fails as well: it is not the connection.
-        if (attempt === 1 || connection.madeAt < begun) throw new TryAgain(withoutData(error))
-      }
-      if (trouble === 'read-only' && this.#isNews(connection)) throw new TryAgain(withoutData(error))
-      if (trouble === 'collision') throw new TryAgain(withoutData(error), { alone: true })
-      throw withoutData(error)
-    } finally {
-      signal.removeEventListener('abort', onAbort)
-    }
+  #isWorthAnother(trouble: Trouble | undefined, connection: Connection, attempt: number, begun: number): boolean {
+    // One that was made after the call had failed fails as well: then it is not the connection.
+    if (trouble === 'lost') return attempt === 1 || connection.madeAt < begun
+    return trouble === 'collision' || (trouble === 'read-only' && this.#isNews(connection))
   }
 
   #isTrusted({ client, madeAt, aliveAt }: Connection, begun: number): boolean {

@@ -1,9 +1,10 @@
 import { type Connection, Connections, type Limits, type PostgresPool, type PostgresResult } from './connections.ts'
-import { isUnprepared } from './errors.ts'
 import type { Statement } from './statements.ts'
 
+type Values = (string | null)[]
+
 /** Sends one more statement of a transaction. */
-export type Run = (text: string, values?: (string | null)[]) => Promise<PostgresResult>
+export type Run = (text: string, values?: Values) => Promise<PostgresResult>
 
 /** Every column as text, whatever parsers the application has set for its own queries. */
 const asText = { getTypeParser: () => String }
@@ -14,25 +15,21 @@ const asText = { getTypeParser: () => String }
  */
 export class Driver {
   readonly #connections: Connections
-  /** Whether statements may be prepared; undefined: on connections that lead straight to the server. */
-  #prepare: boolean | undefined
+  /** Whether statements are to be prepared; undefined: on connections that lead straight to the server. */
+  readonly #prepares: boolean | undefined
 
-  constructor(pool: PostgresPool, prepare: boolean | undefined) {
+  constructor(pool: PostgresPool, prepares: boolean | undefined) {
     this.#connections = Connections.of(pool)
-    this.#prepare = prepare
+    this.#prepares = prepares
   }
 
   /** Runs one statement. It may be sent again, so it must be one that can be repeated. */
-  run({ text, name, reads = false }: Statement, values: (string | null)[], call: Limits): Promise<PostgresResult> {
-    return this.#connections.use(call, reads, async (connection) => {
-      if (name === undefined) return query(connection, text, values)
-      const prepare = this.#prepare ?? connection.isDirect ?? (await isDirect(connection))
-      try {
-        return await query(connection, text, values, prepare ? name : undefined)
-      } catch (error) {
-        if (isUnprepared(error)) this.#prepare = false
-        throw error
-      }
+  run({ text, name, reads = false }: Statement, values: Values, call: Limits): Promise<PostgresResult> {
+    return this.#connections.use(call, reads, (connection) => {
+      const prepares = !this.#connections.losesStatements && (this.#prepares ?? connection.isDirect)
+      if (name === undefined || prepares === false) return query(connection, text, values)
+      if (prepares) return query(connection, text, values, name)
+      return isDirect(connection).then((direct) => query(connection, text, values, direct ? name : undefined))
     })
   }
 
@@ -52,8 +49,11 @@ export class Driver {
   }
 }
 
-function query({ client }: Connection, text: string, values: (string | null)[] = [], name?: string) {
-  return client.query({ text, values, ...(name !== undefined && { name }), rowMode: 'array', types: asText })
+function query({ client }: Connection, text: string, values: Values = [], name?: string): Promise<PostgresResult> {
+  const query = { text, values, name, rowMode: 'array', types: asText } as const
+  return new Promise((resolve, reject) => {
+    client.query(query, (error, result) => (error ? reject(error) : resolve(result)))
+  })
 }
 
 /**

@@ -34,8 +34,10 @@ const LOST = new Set(['57P01', '57P02', '57P03', '57P05', '25P02', '26000', '42P
 /** … of a prepared statement that is not there, or is there already: a pooler is in between after all. */
 const UNPREPARED = new Set(['26000', '42P05'])
 
+export type Trouble = 'collision' | 'read-only' | 'lost'
+
 /** What the failure of work on a connection says of that connection; undefined: nothing. */
-export function troubleOf(error: unknown): 'collision' | 'read-only' | 'lost' | undefined {
+export function troubleOf(error: unknown): Trouble | undefined {
   if (error instanceof SessionSchemaMismatch) return undefined
   const state = sqlState(error)
   if (state === undefined || state.startsWith('08') || LOST.has(state)) return 'lost'
