@@ -12,7 +12,7 @@ import type { PostgresResult } from './connections.ts'
 import type { Driver } from './driver.ts'
 import { fromColumn, toColumn } from './json.ts'
 import type { Schema } from './schema.ts'
-import type { Statement, Statements } from './statements.ts'
+import { BEYOND, type Statement, type Statements } from './statements.ts'
 
 /** How many records one batch deletes that have expired. */
 const PRUNE_BATCH = 500
@@ -26,13 +26,14 @@ const CLEAR_BATCH = 1000
 /** Of no table: it is to tell whether the server can be reached and used. */
 const PING: Statement = { text: 'select 1', reads: true }
 
-/** The smallest value of type bigint, twice: before everything in the index on the expiry. */
-const FIRST: Position = ['-9223372036854775808', '-9223372036854775808']
+/** Before and after everything in the index on the expiry. */
+const FIRST: Position = [`-${BEYOND}`, `-${BEYOND}`]
+const LAST: Position = [BEYOND, BEYOND]
 /** Before every key, as the server reads it. */
 const FIRST_ID = '\\x'
 
 /** A place in the index on the expiry: slot and `created_at`. */
-type Position = readonly [string, string]
+type Position = [string, string]
 
 /** The verbs as SQL statements, each of which is a transaction of its own. */
 export class PostgresBackend implements Backend {
@@ -75,14 +76,14 @@ export class PostgresBackend implements Backend {
   }
 
   async prune(before: number, from: string | undefined, call: Call): Promise<Batch & { removed: number }> {
-    const values = [`${before}`, `${call.now}`, ...positionOf(from), `${PRUNE_BATCH}`]
+    const values = [`${before}`, `${call.now}`, ...(positionOf(from) ?? LAST), `${PRUNE_BATCH}`]
     const { rows } = await this.#run('prune', values, call)
-    const next = rows.length < PRUNE_BATCH ? undefined : (rows as string[][]).reduce(later).join()
+    const next = rows.length < PRUNE_BATCH ? undefined : (rows as string[][]).reduce(earlier).join()
     return { removed: rows.length, next }
   }
 
   async count(from: string | undefined, call: Call): Promise<Batch & { count: number }> {
-    const { rows } = await this.#run('count', [`${call.now}`, ...positionOf(from), `${COUNT_BATCH}`], call)
+    const { rows } = await this.#run('count', [`${call.now}`, ...(positionOf(from) ?? FIRST), `${COUNT_BATCH}`], call)
     const [count, ...last] = rows[0] as [string, string | null, string | null]
     return { count: Number(count), next: last[0] === null ? undefined : last.join() }
   }
@@ -110,14 +111,14 @@ export class PostgresBackend implements Backend {
   }
 }
 
-function positionOf(from: string | undefined): Position {
-  return from === undefined ? FIRST : (from.split(',') as unknown as Position)
+function positionOf(from: string | undefined): Position | undefined {
+  return from?.split(',') as Position | undefined
 }
 
-function later(a: string[], b: string[]): string[] {
+function earlier(a: string[], b: string[]): string[] {
   const [slotA, createdA] = a.map(Number) as [number, number]
   const [slotB, createdB] = b.map(Number) as [number, number]
-  return slotB > slotA || (slotB === slotA && createdB > createdA) ? b : a
+  return slotB < slotA || (slotB === slotA && createdB < createdA) ? b : a
 }
 
 /** The key is a SHA-256 in base64url: 32 bytes in the table, sent as the text of a bytea. */

@@ -16,7 +16,7 @@ export type Statements = ReturnType<typeof statementsFor>
 export const SLOT = 15 * 60_000
 
 /** The largest value of type bigint. */
-const BEYOND = '9223372036854775807'
+export const BEYOND = '9223372036854775807'
 
 /** Everything the store says to a table, except for what makes the table (see migrations.ts). Times are in ms. */
 export function statementsFor({ table }: Names) {
@@ -51,9 +51,10 @@ export function statementsFor({ table }: Names) {
     remove: prepared(`
       delete from ${table} where id = $1`),
 
-    // In the order of the index, from where the last batch ended. Rows that another process prunes or a request writes are
-    // left for later: nobody waits. A row that changed before it was locked is looked at again, so that nothing goes that
-    // was prolonged meanwhile. By the process's clock alone only what is long over: see Backend.prune.
+    // Backwards through the index, from what has just expired: deleted rows that a long transaction keeps in the table are
+    // passed over last, when there is nothing else left to do. Rows that another process prunes or a request writes are left
+    // for later: nobody waits. A row that changed before it was locked is looked at again, so that nothing goes that was
+    // prolonged meanwhile. By the process's clock alone only what is long over goes: see Backend.prune.
     prune: {
       text: `
       with ended as (
@@ -61,9 +62,9 @@ export function statementsFor({ table }: Names) {
       )
       delete from ${table} where expires_at <= (select at from ended) and id = any(array(
         select id from ${table}
-        where (expires_slot, created_at) >= ($3, $4)
-          and expires_slot <= (select at / ${SLOT} from ended) and expires_at <= (select at from ended)
-        order by expires_slot, created_at limit $5 for update skip locked
+        where (expires_slot, created_at) <= (least($3, (select at / ${SLOT} from ended)), $4)
+          and expires_at <= (select at from ended)
+        order by expires_slot desc, created_at desc limit $5 for update skip locked
       )) returning expires_slot::text, created_at::text`,
     },
 

@@ -17,6 +17,7 @@ describe.skipIf(noNewestPostgres)('on a large table of the newest Postgres', () 
 
 const statements = statementsFor(namesFor('public', 'sessions'))
 const [id, now] = [`\\x${'07'.repeat(32)}`, `${Date.now()}`]
+const LAST = `${2n ** 63n - 1n}`
 
 /** For each statement on the table: values as the store sends them, and the indexes that must be used. */
 const expected: Record<keyof typeof statements, { values: (string | null)[]; indexes: string[] }> = {
@@ -25,7 +26,7 @@ const expected: Record<keyof typeof statements, { values: (string | null)[]; ind
   replace: { values: [id, '{}', null, now, now, 'v', 'w'], indexes: ['sessions_pkey', 'sessions_pkey'] },
   touch: { values: [id, now, 'v'], indexes: ['sessions_pkey'] },
   remove: { values: [id], indexes: ['sessions_pkey'] },
-  prune: { values: [now, now, '0', '0', '500'], indexes: ['sessions_pkey', 'sessions_slot_idx'] },
+  prune: { values: [now, now, LAST, LAST, '500'], indexes: ['sessions_pkey', 'sessions_slot_idx'] },
   count: { values: [now, '0', '0', '20000'], indexes: Array(3).fill('sessions_slot_idx') },
   scan: { values: [id, '100'], indexes: ['sessions_pkey'] },
   clear: { values: [id, '1000'], indexes: ['sessions_pkey', 'sessions_pkey'] },
