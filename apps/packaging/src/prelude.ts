@@ -15,11 +15,11 @@ const known: Record<string, string> = {
   fastifyCookie: `import fastifyCookie from '@fastify/cookie'`,
   fastifySession: `import fastifySession from '@fastify/session'`,
   metrics: `declare const metrics: { timing(name: string, ms: number): void }`,
-  newPrefix: `declare function newPrefix(): string`,
   pool: `declare const pool: import('pg').Pool`,
   reply: `declare const reply: import('fastify').FastifyReply`,
   request: `declare const request: import('fastify').FastifyRequest`,
   secret: `declare const secret: string`,
+  sessions: `import { sessions } from '@session-stores/fastify'`,
   store: `declare const store: import('@session-stores/core').SessionStore`,
 }
 

@@ -44,6 +44,16 @@ export const SessionNotSerializable = createError<[string]>(
   500,
 )
 
+/**
+ * The session was stored by a release with another layout, newer or older than what this one reads: two releases are
+ * running at once. It is kept, and nobody is logged out by it. Status 503.
+ */
+export const SessionLayoutUnknown = createError<[string]>(
+  'SESSION_LAYOUT_UNKNOWN',
+  'the session was stored in the layout %s, which this release of session-stores does not read: update it',
+  503,
+)
+
 /** This store's server cannot do what was asked. Thrown before any I/O. Status 501. */
 export const SessionUnsupported = createError<[string, string]>(
   'SESSION_UNSUPPORTED',

@@ -2,7 +2,7 @@
 // itself, and what must not be stored. express-session's look the same.
 import { inspect } from 'node:util'
 import { nameOf, SessionExpiryInvalid, SessionNotSerializable } from '../errors.ts'
-import { leastTouch, MAX_EXPIRES_AT } from '../expiry.ts'
+import { MAX_EXPIRES_AT } from '../expiry.ts'
 import type { SessionData } from '../options.ts'
 import { LOADED } from './snapshot.ts'
 
@@ -65,21 +65,28 @@ export function isRolling(session: object, cookieExpiresAt: number | undefined):
 }
 
 /**
- * The expiry that a request asks for by loading a session: usually the stored one. But the plugin at once moves a cookie
- * with a `maxAge` to that long from now, which is earlier if the process that stored the session has a clock ahead of
- * ours. Nobody asked for an earlier end, so such a small step back counts as asked for already.
+ * How long the session lives after its last use, in ms; undefined when its cookie has a fixed end.
+ * @param ttl the store's option, for cookies without an expiry
  */
-export function askedAtLoad(
-  session: object,
-  storedExpiresAt: number,
-  now: number,
-  touchInterval: number | undefined,
-): number {
+export function lifetimeOf(session: object, ttl: number): number | undefined {
+  const { originalMaxAge, expires } = cookieOf(session)
+  if (typeof originalMaxAge === 'number') return originalMaxAge
+  return expires === undefined || expires === null ? ttl : undefined
+}
+
+/** Whether the session holds anything besides its cookie. */
+export function holdsData(session: object): boolean {
+  return Object.keys(session).some((key) => !omitted.has(key))
+}
+
+/**
+ * The expiry that a request asks for by loading a session: usually the stored one. But the plugin at once moves a cookie
+ * with a `maxAge` to that long from now, which is earlier if the clock of the process that stored the session is ahead of
+ * ours. Nobody asked for an earlier end, so that counts as asked for already.
+ */
+export function askedAtLoad(session: object, storedExpiresAt: number, now: number): number {
   const maxAge = cookieOf(session).originalMaxAge
-  if (typeof maxAge !== 'number') return storedExpiresAt
-  const rolled = now + maxAge
-  const isSmallStepBack = rolled < storedExpiresAt && storedExpiresAt - rolled <= leastTouch(rolled, now, touchInterval)
-  return isSmallStepBack ? rolled : storedExpiresAt
+  return typeof maxAge === 'number' ? Math.min(now + maxAge, storedExpiresAt) : storedExpiresAt
 }
 
 function cookieOf(session: object): SessionData {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
-import type { SessionStore } from '../store.ts'
-import { defineCase } from './case.ts'
-import { dataOf, load, newRecord, newSession, stored } from './data.ts'
+import type { SessionStore } from '../../store.ts'
+import { defineCase } from '../case.ts'
+import { dataOf, load, newRecord, newSession, stored } from '../data.ts'
 
 /** What is at rest, and how the store behaves towards its callers. */
 export const safetyCases = [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { defineCase } from './case.ts'
-import { LIFETIME, load, newSession, type TestSession } from './data.ts'
+import { defineCase } from '../case.ts'
+import { LIFETIME, load, newSession, type TestSession } from '../data.ts'
 
 /** The expiry contract, through the store. */
 export const expiryCases = [

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Version } from '../backend.ts'
-import { defineCase } from './case.ts'
-import { LIFETIME, newRecord, replaced, storageKey, stored } from './data.ts'
+import type { Version } from '../../backend.ts'
+import { defineCase } from '../case.ts'
+import { LIFETIME, newRecord, replaced, storageKey, stored } from '../data.ts'
 
 const key = storageKey()
 

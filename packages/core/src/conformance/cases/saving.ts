@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { keyOf } from '../key.ts'
-import { defineCase } from './case.ts'
-import { dataOf, LIFETIME, load, newSession, stored } from './data.ts'
+import { keyOf } from '../../key.ts'
+import { defineCase } from '../case.ts'
+import { dataOf, LIFETIME, load, newSession, stored } from '../data.ts'
 
 /** What a save does when nobody else interferes, and that what is gone stays gone. */
 export const savingCases = [

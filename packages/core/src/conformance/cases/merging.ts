@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { defineCase } from './case.ts'
-import { dataOf, load, newSession } from './data.ts'
+import { defineCase } from '../case.ts'
+import { dataOf, load, newSession } from '../data.ts'
 
 /** Several requests that change one session at once. */
 export const mergingCases = [
@@ -54,7 +54,7 @@ export const mergingCases = [
 
   defineCase('S29', 'eight processes at once on one session lose nothing', async ({ store, open, clock }) => {
     await store.set('id', newSession(clock))
-    const processes = await Promise.all(Array.from({ length: 8 }, open))
+    const processes = await Promise.all(Array.from({ length: 8 }, () => open()))
     await Promise.all(
       processes.map(async (one, p) => {
         for (let n = 0; n < 4; n += 1)
