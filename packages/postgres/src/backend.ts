@@ -2,6 +2,7 @@ import type {
   Backend,
   Batch,
   Call,
+  Cutoff,
   KeyedRecord,
   SessionRecord,
   StoredRecord,
@@ -16,6 +17,8 @@ import { BEYOND, type Statement, type Statements } from './statements.ts'
 
 /** How many records one batch deletes that have expired. */
 const PRUNE_BATCH = 500
+/** How many slots one batch looks through for records that are over by their age. */
+const SLOTS_BATCH = 200
 /** How many records one batch counts, and those level with the last of them. */
 const COUNT_BATCH = 20_000
 /** How many records one batch of a scan reads: at most about 6 MB with the default `maxBytes`. */
@@ -29,6 +32,10 @@ const PING: Statement = { text: 'select 1', reads: true }
 /** Before and after everything in the index on the expiry. */
 const FIRST: Position = [`-${BEYOND}`, `-${BEYOND}`]
 const LAST: Position = [BEYOND, BEYOND]
+/** What the places begin with where pruning goes on by age. */
+const BY_AGE = 'age '
+/** The most that a time can be away from the epoch, in ms: sessions do not end by their age where that is the cut-off. */
+const MAX_TIME = 8.64e15
 /** Before every key, as the server reads it. */
 const FIRST_ID = '\\x'
 
@@ -61,7 +68,12 @@ export class PostgresBackend implements Backend {
     return rows[0]?.[0] as 'replaced' | 'conflict' | 'missing'
   }
 
-  async touch(key: string, expiresAt: number, expected: Version, call: Call): Promise<boolean> {
+  async insert(key: string, record: SessionRecord, version: Version, call: Call): Promise<'inserted' | 'exists'> {
+    const { rowCount } = await this.#run('insert', [idOf(key), ...valuesOf(record), version], call)
+    return rowCount === 1 ? 'inserted' : 'exists'
+  }
+
+  async touch(key: string, expiresAt: number, expected: Version, _: string | undefined, call: Call): Promise<boolean> {
     const { rowCount } = await this.#run('touch', [idOf(key), `${expiresAt}`, expected], call)
     return rowCount === 1
   }
@@ -75,15 +87,27 @@ export class PostgresBackend implements Backend {
     await this.#driver.run(PING, [], call)
   }
 
-  async prune(before: number, from: string | undefined, call: Call): Promise<Batch & { removed: number }> {
-    const values = [`${before}`, `${call.now}`, ...(positionOf(from) ?? LAST), `${PRUNE_BATCH}`]
+  /** First by expiry, in as many batches as that takes; then, if sessions are to end by their age, by that. */
+  async prune({ expiresAt, createdAt }: Cutoff, from: string | undefined, call: Call) {
+    if (from?.startsWith(BY_AGE)) return this.#pruneOld(createdAt, from.slice(BY_AGE.length), call)
+    const values = [`${expiresAt}`, `${call.now}`, ...(positionOf(from) ?? LAST), `${PRUNE_BATCH}`]
     const { rows } = await this.#run('prune', values, call)
-    const next = rows.length < PRUNE_BATCH ? undefined : (rows as string[][]).reduce(earlier).join()
-    return { removed: rows.length, next }
+    const removed = rows.length
+    if (removed === PRUNE_BATCH) return { removed, next: (rows as string[][]).reduce(earlier).join() }
+    return { removed, next: createdAt > -MAX_TIME ? BY_AGE + FIRST[0] : undefined }
   }
 
-  async count(from: string | undefined, call: Call): Promise<Batch & { count: number }> {
-    const { rows } = await this.#run('count', [`${call.now}`, ...(positionOf(from) ?? FIRST), `${COUNT_BATCH}`], call)
+  /** @param from the slot up to which all have been looked at */
+  async #pruneOld(createdAt: number, from: string, call: Call): Promise<Batch & { removed: number }> {
+    const { rows } = await this.#run('pruneOld', [`${createdAt}`, from, `${SLOTS_BATCH}`, `${PRUNE_BATCH}`], call)
+    const [removed, looked, last] = rows[0] as [string, string, string | null]
+    if (Number(removed) === PRUNE_BATCH) return { removed: PRUNE_BATCH, next: BY_AGE + from }
+    return { removed: Number(removed), next: Number(looked) < SLOTS_BATCH ? undefined : BY_AGE + last }
+  }
+
+  async count({ expiresAt, createdAt }: Cutoff, from: string | undefined, call: Call) {
+    const values = [`${expiresAt}`, `${createdAt}`, ...(positionOf(from) ?? FIRST), `${COUNT_BATCH}`]
+    const { rows } = await this.#run('count', values, call)
     const [count, ...last] = rows[0] as [string, string | null, string | null]
     return { count: Number(count), next: last[0] === null ? undefined : last.join() }
   }

@@ -39,7 +39,7 @@ export interface PostgresResult {
 type Work<T> = (connection: Connection) => Promise<T>
 
 /** What of a call its statements go by. */
-export type Limits = Pick<Call, 'signal' | 'attempt' | 'note'>
+export type StatementCall = Pick<Call, 'signal' | 'attempt' | 'note'>
 
 /** A connection that the pool lent before, or lends now. */
 export interface Connection {
@@ -98,7 +98,7 @@ export class Connections {
    * @param reads whether the work can neither write nor wait for the lock of a row
    * @throws TryAgain when another connection may do better, or a moment later
    */
-  use<T>(call: Limits, reads: boolean, work: Work<T>): Promise<T> {
+  use<T>(call: StatementCall, reads: boolean, work: Work<T>): Promise<T> {
     if (!this.#isUsed) this.#onFirstUse()
     call.note(NO_CONNECTION)
     return reads ? this.#lend(call, reads, work) : this.#inTurn(() => this.#lend(call, reads, work))
@@ -113,7 +113,7 @@ export class Connections {
     }
   }
 
-  async #lend<T>(call: Limits, reads: boolean, work: Work<T>): Promise<T> {
+  async #lend<T>(call: StatementCall, reads: boolean, work: Work<T>): Promise<T> {
     const begun = this.#next()
     const connection = await this.#checkOut(call, begun)
     call.note(NO_ANSWER)
@@ -147,7 +147,7 @@ export class Connections {
     }
   }
 
-  #checkOut({ signal, attempt }: Limits, begun: number): Promise<Connection> {
+  #checkOut({ signal, attempt }: StatementCall, begun: number): Promise<Connection> {
     return new Promise((resolve, reject) => {
       const ask = () => {
         if (signal.aborted) return reject(signal.reason)

@@ -1,4 +1,10 @@
-import { type Connection, Connections, type Limits, type PostgresPool, type PostgresResult } from './connections.ts'
+import {
+  type Connection,
+  Connections,
+  type PostgresPool,
+  type PostgresResult,
+  type StatementCall,
+} from './connections.ts'
 import type { Statement } from './statements.ts'
 
 type Values = (string | null)[]
@@ -24,7 +30,7 @@ export class Driver {
   }
 
   /** Runs one statement. It may be sent again, so it must be one that can be repeated. */
-  run({ text, name, reads = false }: Statement, values: Values, call: Limits): Promise<PostgresResult> {
+  run({ text, name, reads = false }: Statement, values: Values, call: StatementCall): Promise<PostgresResult> {
     return this.#connections.use(call, reads, (connection) => {
       const prepares = !this.#connections.losesStatements && (this.#prepares ?? connection.isDirect)
       if (name === undefined || prepares === false) return query(connection, text, values)
@@ -34,7 +40,7 @@ export class Driver {
   }
 
   /** Runs statements as one transaction. */
-  transaction(call: Limits, work: (run: Run) => Promise<void>): Promise<void> {
+  transaction(call: StatementCall, work: (run: Run) => Promise<void>): Promise<void> {
     return this.#connections.use(call, false, async (connection) => {
       const run: Run = (text, values) => query(connection, text, values)
       await run('begin isolation level read committed') // stricter ones would not see what was done while we waited

@@ -62,11 +62,3 @@ export function withoutData(error: unknown): unknown {
   const message = ABOUT_THE_SERVER.test(code) ? (error as Error).message : 'the server refused the values'
   return Object.assign(new Error(`${message} (SQLSTATE ${code})`), { code })
 }
-
-/** What kind of value an option got; not the value, which may hold a password. */
-export function kindOf(value: unknown): string {
-  if (value === null || value === undefined) return String(value)
-  if (value === '') return 'an empty string'
-  if (Array.isArray(value)) return 'an array'
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
-}

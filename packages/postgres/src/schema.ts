@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { TryAgain } from '@session-stores/core'
-import type { Limits } from './connections.ts'
+import type { StatementCall } from './connections.ts'
 import type { Driver, Run } from './driver.ts'
 import { SessionSchemaMismatch, sqlState } from './errors.ts'
 import { type Names, namesFor } from './identifiers.ts'
@@ -48,7 +48,7 @@ export class Schema {
   }
 
   /** Looks for the table. Where that fails, the next use looks again. */
-  async find(call: Limits): Promise<Statements> {
+  async find(call: StatementCall): Promise<Statements> {
     const version = await this.#version(call)
     if (version < SCHEMA_VERSION && this.#options.migrateOnFirstUse) {
       await this.#migrateOnce().catch((error) => {
@@ -90,7 +90,7 @@ export class Schema {
     await untilAborted(signal, this.#migrateWith({ signal, attempt: 1, note() {} }))
   }
 
-  async #migrateWith(call: Limits): Promise<void> {
+  async #migrateWith(call: StatementCall): Promise<void> {
     if ((await this.#version(call)) !== SCHEMA_VERSION)
       await this.#driver.transaction(call, (run) => this.#migrateIn(run))
   }
@@ -124,7 +124,7 @@ export class Schema {
   }
 
   /** 0 when there is no table. */
-  async #version(call: Limits): Promise<number> {
+  async #version(call: StatementCall): Promise<number> {
     const run: Run = (text, values = []) => this.#driver.run({ text, reads: true }, values, call)
     try {
       if (!(await this.#locate(run))) return 0

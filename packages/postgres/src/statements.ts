@@ -45,6 +45,13 @@ export function statementsFor({ table }: Names) {
       select case when exists (select from replaced) then 'replaced'
         when exists (select from ${table} where id = $1) then 'conflict' else 'missing' end`),
 
+    // A replay finds its own version, and counts as inserted.
+    insert: {
+      text: `
+      insert into ${table} as stored (id, data, user_id, created_at, expires_at, version) values ($1, $2, $3, $4, $5, $6)
+      on conflict (id) do update set version = excluded.version where stored.version = excluded.version`,
+    },
+
     touch: prepared(`
       update ${table} set expires_at = greatest(expires_at, $2) where id = $1 and version = $3`),
 
@@ -68,24 +75,45 @@ export function statementsFor({ table }: Names) {
       )) returning expires_slot::text, created_at::text`,
     },
 
+    // By age there is no index, and none is worth its cost. Within each slot the rows are in the order of their age, though,
+    // so this skips from slot to slot through the index.
+    pruneOld: {
+      text: `
+      with recursive slots (slot, n) as (
+        (select expires_slot, 1 from ${table} where expires_slot > $2 order by expires_slot limit 1)
+        union all
+        select (select expires_slot from ${table} where expires_slot > slot order by expires_slot limit 1), n + 1
+        from slots where slot is not null and n < $3
+      ), gone as (
+        delete from ${table} where created_at <= $1 and id = any(array(
+          select old.id from slots, lateral (
+            select id from ${table} where expires_slot = slot and created_at <= $1
+            order by created_at limit $4 for update skip locked
+          ) old limit $4
+        )) returning 1
+      )
+      select (select count(*) from gone)::text, count(slot)::text, max(slot)::text from slots`,
+    },
+
     // As many rows as one batch has, and those that are level with the last of them in the index. Whole slots from the
     // index alone; only of the slot that has begun to expire are the rows looked at.
     count: {
       text: `
       with stop as (
         select expires_slot, created_at from ${table}
-        where expires_slot >= $1::bigint / ${SLOT} and (expires_slot, created_at) > ($2, $3)
-        order by expires_slot, created_at offset $4 limit 1
+        where expires_slot >= $1::bigint / ${SLOT} and (expires_slot, created_at) > ($3, $4)
+        order by expires_slot, created_at offset $5 limit 1
       ), range as (
         select coalesce(max(expires_slot), ${BEYOND}) as slot, coalesce(max(created_at), ${BEYOND}) as created from stop
       )
       select ((
         select count(*) from ${table}
-        where expires_slot > $1::bigint / ${SLOT} and (expires_slot, created_at) > ($2, $3)
+        where expires_slot > $1::bigint / ${SLOT} and created_at > $2 and (expires_slot, created_at) > ($3, $4)
           and (expires_slot, created_at) <= ((select slot from range), (select created from range))
       ) + (
         select count(*) from ${table}
-        where expires_slot = $1::bigint / ${SLOT} and expires_at > $1::bigint and (expires_slot, created_at) > ($2, $3)
+        where expires_slot = $1::bigint / ${SLOT} and expires_at > $1::bigint and created_at > $2
+          and (expires_slot, created_at) > ($3, $4)
           and (expires_slot, created_at) <= ((select slot from range), (select created from range))
       ))::text, expires_slot::text, created_at::text from (select) one left join stop on true`,
     },

@@ -1,8 +1,16 @@
-import { SessionStore, type StoreOptions } from '@session-stores/core'
+import {
+  checkOptions,
+  type OptionRules,
+  SessionStore,
+  type StoreOptions,
+  storeRules,
+  trueOrFalse,
+  wrongOption,
+} from '@session-stores/core'
 import { PostgresBackend } from './backend.ts'
 import type { PostgresPool } from './connections.ts'
 import { Driver } from './driver.ts'
-import { kindOf } from './errors.ts'
+import { nameRule } from './identifiers.ts'
 import type { SchemaOptions } from './migrations.ts'
 import { Schema } from './schema.ts'
 
@@ -42,7 +50,7 @@ export class PostgresStore<Session extends object = any> extends SessionStore<Se
    * @throws TypeError that names the wrong option
    */
   constructor(options: PostgresStoreOptions) {
-    checkOptions(options)
+    check(options)
     const { pool, schema, table = 'sessions', unlogged = false, migrateOnFirstUse = false, ...others } = options
     const { preparedStatements, ...rest } = others
     const driver = new Driver(pool, preparedStatements)
@@ -61,21 +69,37 @@ export class PostgresStore<Session extends object = any> extends SessionStore<Se
   }
 }
 
-function checkOptions(options: PostgresStoreOptions): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new TypeError(`options must be an object with a pool; got ${kindOf(options)}`)
-  }
-  const { pool } = options
-  // A Client can connect, too; it is one connection, and only a Pool says how many it has.
-  if (typeof pool?.connect !== 'function' || typeof pool.totalCount !== 'number') {
-    throw new TypeError(
-      `pool must be a Pool of pg, which makes its connections itself, as in new Pool({ connectionString }); got ${kindOf(pool)}`,
-    )
-  }
-  for (const name of ['unlogged', 'migrateOnFirstUse', 'preparedStatements'] as const) {
-    const value: unknown = options[name]
-    if (value !== undefined && typeof value !== 'boolean') {
-      throw new TypeError(`${name} must be true or false; got ${kindOf(value)}`)
-    }
-  }
+const rules: OptionRules = {
+  pool: {
+    wants: 'a Pool of pg, which makes connections by itself, as in new Pool({ connectionString })',
+    isRight: isPool,
+  },
+  schema: nameRule('schema'),
+  table: nameRule('table'),
+  unlogged: trueOrFalse,
+  migrateOnFirstUse: trueOrFalse,
+  preparedStatements: trueOrFalse,
+  ...storeRules,
+}
+
+/** What other stores call these options. */
+const elsewhere = {
+  client: 'pool',
+  conString: 'pool, a Pool of pg',
+  conObject: 'pool, a Pool of pg',
+  tableName: 'table',
+  schemaName: 'schema',
+  createTableIfMissing: 'migrateOnFirstUse',
+  pruneSessionInterval: 'pruneInterval, in ms',
+}
+
+function check(options: PostgresStoreOptions): void {
+  checkOptions(options, rules, elsewhere)
+  if (options.pool === undefined) throw wrongOption('pool', rules.pool?.wants ?? '', undefined)
+}
+
+/** A Client can connect, too, but is one connection: only a Pool says how many it has. */
+function isPool(value: unknown): boolean {
+  const { connect, totalCount } = (value ?? {}) as Partial<PostgresPool>
+  return typeof connect === 'function' && typeof totalCount === 'number'
 }

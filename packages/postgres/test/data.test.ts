@@ -202,7 +202,7 @@ describe.skipIf(noPostgres)('counting', () => {
     const sizes: number[] = []
     let from: string | undefined
     do {
-      const batch = await store.backend.count?.(from)
+      const batch = await store.backend.count?.({ expiresAt: Date.now(), createdAt: -8.64e15 }, from)
       sizes.push(batch?.count ?? 0)
       from = batch?.next
     } while (from !== undefined)

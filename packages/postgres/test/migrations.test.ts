@@ -351,7 +351,7 @@ describe.skipIf(noPostgres)('the schema', () => {
 describe('options', () => {
   const pool = makePool('postgres://127.0.0.1:1/none')
   const aPool =
-    'pool must be a Pool of pg, which makes its connections itself, as in new Pool({ connectionString }); got'
+    'pool must be a Pool of pg, which makes connections by itself, as in new Pool({ connectionString }); got'
   const secretUrl = 'postgres://ada:the-secret@127.0.0.1/app'
 
   test.each([
@@ -366,14 +366,15 @@ describe('options', () => {
       { pool, table: 'é'.repeat(27) },
       'table must be a name of 1 to 52 bytes, without NUL; got a string',
     ],
-    ['a schema', { pool, schema: 5 }, 'schema must be a name of 1 to 63 bytes, without NUL; got a number'],
+    ['a schema', { pool, schema: 5 }, 'schema must be a name of 1 to 63 bytes, without NUL; got 5'],
     ['unlogged', { pool, unlogged: 'yes' }, 'unlogged must be true or false; got a string'],
-    ['preparedStatements', { pool, preparedStatements: 1 }, 'preparedStatements must be true or false; got a number'],
+    ['preparedStatements', { pool, preparedStatements: 1 }, 'preparedStatements must be true or false; got 1'],
     ['migrateOnFirstUse', { pool, migrateOnFirstUse: null }, 'migrateOnFirstUse must be true or false; got null'],
     ['an option of every store', { pool, ttl: -1 }, 'ttl must be'],
     ['a typo', { pool, tabel: 'typo' }, "unknown option 'tabel'"],
-    ['no options', null, 'options must be an object with a pool; got null'],
-    ['a connection string', secretUrl, 'options must be an object with a pool; got a string'],
+    ['a name from elsewhere', { pool, tableName: 'session' }, "unknown option 'tableName': here it is table"],
+    ['no options', null, 'options must be an object; got null'],
+    ['a connection string', secretUrl, 'options must be an object; got a string'],
   ])('%s is refused when the store is made', (_, options, message) => {
     let error: unknown
     try {

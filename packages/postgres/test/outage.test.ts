@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { channel } from 'node:diagnostics_channel'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { promisify } from 'node:util'
 import { Browser, buildApp, until } from '@session-stores/testing'
 import pg from 'pg'
@@ -313,11 +313,11 @@ describe.skipIf(noPostgres)('a server that fails', () => {
     const begun = performance.now()
     await expect(store.get('id')).rejects.toMatchObject(unavailable)
     expect(await onceServed(store)).toMatchObject({ a: 1 })
-    expect(performance.now() - begun).toBeLessThan(TIMEOUT + SLACK)
+    expect(performance.now() - begun).toBeLessThan(2 * TIMEOUT + SLACK)
     // Nor do those cost anything that were not needed so far.
     const answers = await Promise.all(Array.from({ length: 2 * size }, () => store.get('id')))
     expect(answers).toEqual(Array(2 * size).fill(expect.objectContaining({ a: 1 })))
-    expect(performance.now() - begun).toBeLessThan(TIMEOUT + SLACK)
+    expect(performance.now() - begun).toBeLessThan(2 * TIMEOUT + SLACK)
   })
 
   test('requests on all connections of the pool when they die without a word: the next are served', async () => {
@@ -420,8 +420,8 @@ describe.skipIf(noPostgres)('a server that fails', () => {
     await writer.post('/login/ada')
     const outcomes: unknown[] = []
     const listen = (message: unknown) => outcomes.push((message as { outcome: string }).outcome)
-    channel('session-stores:set').subscribe(listen)
-    onTestFinished(() => void channel('session-stores:set').unsubscribe(listen))
+    subscribe('tracing:session-stores.set:asyncEnd', listen)
+    onTestFinished(() => void unsubscribe('tracing:session-stores.set:asyncEnd', listen))
     const reader = new Browser(app, writer.cookie)
     let made = 0
     pool.on('connect', () => {

@@ -24,10 +24,12 @@ const expected: Record<keyof typeof statements, { values: (string | null)[]; ind
   read: { values: [id], indexes: ['sessions_pkey'] },
   write: { values: [id, '{}', null, now, now, 'v'], indexes: [] },
   replace: { values: [id, '{}', null, now, now, 'v', 'w'], indexes: ['sessions_pkey', 'sessions_pkey'] },
+  insert: { values: [id, '{}', null, now, now, 'v'], indexes: [] },
   touch: { values: [id, now, 'v'], indexes: ['sessions_pkey'] },
   remove: { values: [id], indexes: ['sessions_pkey'] },
   prune: { values: [now, now, LAST, LAST, '500'], indexes: ['sessions_pkey', 'sessions_slot_idx'] },
-  count: { values: [now, '0', '0', '20000'], indexes: Array(3).fill('sessions_slot_idx') },
+  pruneOld: { values: [now, '0', '200', '500'], indexes: ['sessions_pkey', 'sessions_slot_idx', 'sessions_slot_idx'] },
+  count: { values: [now, '0', '0', '0', '20000'], indexes: Array(3).fill('sessions_slot_idx') },
   scan: { values: [id, '100'], indexes: ['sessions_pkey'] },
   clear: { values: [id, '1000'], indexes: ['sessions_pkey', 'sessions_pkey'] },
 }

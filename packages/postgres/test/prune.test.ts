@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { channel } from 'node:diagnostics_channel'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { newVersion } from '@session-stores/core'
@@ -81,7 +81,7 @@ describe.skipIf(noPostgres)('pruning', () => {
     const removed: (number | undefined)[] = []
     let from: string | undefined
     do {
-      const batch = await store.backend.prune?.(slot + 3999, from)
+      const batch = await store.backend.prune?.({ expiresAt: slot + 3999, createdAt: -8.64e15 }, from)
       removed.push(batch?.removed)
       from = batch?.next
     } while (from !== undefined)
@@ -182,10 +182,8 @@ describe.skipIf(noPostgres)('pruning', () => {
     const { store, table } = await scene(3000, 3000)
     const messages: { outcome: string; removed?: number }[] = []
     const listen = (message: unknown) => messages.push(message as { outcome: string })
-    channel('session-stores:prune').subscribe(listen)
-    onTestFinished(() => {
-      channel('session-stores:prune').unsubscribe(listen)
-    })
+    subscribe('tracing:session-stores.prune:asyncEnd', listen)
+    onTestFinished(() => void unsubscribe('tracing:session-stores.prune:asyncEnd', listen))
     await pool().query(`
       create function stop_at_1000() returns trigger language plpgsql as
         $$ begin if (select count(*) from ${table}) < 2000 then raise exception 'stop'; end if; return old; end $$;
