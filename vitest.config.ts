@@ -13,6 +13,7 @@ export default defineConfig({
       project('redis', 'packages/redis'),
       project('postgres', 'packages/postgres'),
       project('memcached', 'packages/memcached'),
+      project('fastify', 'packages/fastify'),
       project('demo', 'apps/demo'),
       project('packaging', 'apps/packaging'),
       project('lmdb-store', 'examples/lmdb-store'),

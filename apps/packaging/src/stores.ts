@@ -7,11 +7,14 @@ import type { Address } from './quick-start.ts'
 export interface StoreUse {
   driver?: string
   types: string[]
+  /** The store that the program on its page uses, by folder, where the package is none. */
+  store?: string
 }
 
 /** What is published, by folder. */
 export const stores: Record<string, StoreUse> = {
   core: { types: [] },
+  fastify: { types: [], store: 'sqlite' },
   memcached: { driver: 'memjs', types: ['@types/memjs'] },
   postgres: { driver: 'pg', types: ['@types/pg'] },
   redis: { driver: 'ioredis', types: [] },

@@ -1,5 +1,5 @@
-import type { Backend, SessionRecord, StoredRecord, StoreOptions, Version } from '@session-stores/core'
-import { newVersion, SessionStore } from '@session-stores/core'
+import type { Backend, Batch, Cutoff, KeyedRecord, SessionRecord, StoredRecord, Version } from '@session-stores/core'
+import { SessionStore, type StoreOptions } from '@session-stores/core'
 import { open } from 'lmdb'
 
 export interface LmdbStoreOptions extends StoreOptions {
@@ -14,36 +14,39 @@ export class LmdbStore extends SessionStore {
   }
 }
 
-/** How many records pruning and scanning look at before others get their turn. */
+/** How many records a batch takes: so few that requests do not notice. */
 const BATCH = 200
 
 class LmdbBackend implements Backend {
   readonly name = 'lmdb'
   readonly #db
-  #pruneFrom: string | undefined
 
   constructor(path: string) {
     this.#db = open<StoredRecord, string>({ path, noSubdir: true, encoding: 'json' })
   }
 
   read(key: string): StoredRecord | undefined {
+    this.#db.resetReadTxn() // or it would not see what another process has written in this very moment
     return this.#db.get(key)
   }
 
-  async write(key: string, record: SessionRecord): Promise<Version> {
-    const version = newVersion()
+  async write(key: string, record: SessionRecord, version: Version): Promise<void> {
     await this.#db.put(key, { record, version })
-    return version
   }
 
   // A transaction runs while no other process and no other transaction writes: what it read stays true until it is done.
-  replace(key: string, record: SessionRecord, expected: Version): Promise<Version | 'conflict' | 'missing'> {
+  replace(
+    key: string,
+    record: SessionRecord,
+    version: Version,
+    expected: Version,
+  ): Promise<'replaced' | 'conflict' | 'missing'> {
     return this.#db.transaction(() => {
       const found = this.#db.get(key)
+      if (found?.version === version) return 'replaced' // sent again: it took effect, and a touch may have followed
       if (found?.version !== expected) return found ? 'conflict' : 'missing'
-      const version = newVersion()
       this.#db.putSync(key, { record, version })
-      return version
+      return 'replaced'
     })
   }
 
@@ -61,39 +64,28 @@ class LmdbBackend implements Backend {
     return this.#db.transaction(() => this.#db.removeSync(key))
   }
 
-  prune(now: number): Promise<{ removed: number; done: boolean }> {
+  prune({ expiresAt, createdAt }: Cutoff, from?: string): Promise<Batch & { removed: number }> {
     return this.#db.transaction(() => {
-      const batch = this.#batch(this.#pruneFrom)
-      const expired = batch.filter(({ value }) => value.record.expiresAt <= now)
-      for (const { key } of expired) this.#db.removeSync(key)
-      this.#pruneFrom = after(batch)
-      return { removed: expired.length, done: this.#pruneFrom === undefined }
+      const { records, next } = this.scan(from)
+      const over = records.filter(({ record }) => record.expiresAt <= expiresAt || record.createdAt <= createdAt)
+      for (const { key } of over) this.#db.removeSync(key)
+      return { removed: over.length, next }
     })
   }
 
-  async *scan(): AsyncGenerator<{ key: string; record: SessionRecord }> {
-    let from: string | undefined
-    do {
-      const batch = this.#batch(from)
-      for (const { key, value } of batch) yield { key, record: value.record }
-      from = after(batch)
-    } while (from !== undefined)
+  scan(from = ''): Batch & { records: KeyedRecord[] } {
+    const range = this.#db.getRange({ start: from, limit: BATCH })
+    const records = [...range].map(({ key, value }) => ({ key, record: value.record }))
+    const next = records.length === BATCH ? `${records.at(-1)?.key}\0` : undefined
+    return { records, next }
   }
 
-  clear(): Promise<void> {
-    return this.#db.clearAsync()
+  async clear(): Promise<Batch> {
+    await this.#db.clearAsync()
+    return {}
   }
 
   close(): Promise<void> {
     return this.#db.close()
   }
-
-  #batch(from = '') {
-    return [...this.#db.getRange({ start: from, limit: BATCH })]
-  }
-}
-
-/** Where the next batch begins; undefined after the last one. */
-function after(batch: { key: string }[]): string | undefined {
-  return batch.length === BATCH ? `${batch.at(-1)?.key}\0` : undefined
 }

@@ -10,19 +10,16 @@ import { LmdbStore } from '../src/index.ts'
 const folder = mkdtempSync(join(tmpdir(), 'lmdb-store-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-let count = 0
-
-function makeStore(options: StoreOptions): LmdbStore {
-  count += 1
-  return new LmdbStore({ path: join(folder, `${count}.lmdb`), ...options })
+function openStore(name: string, options: StoreOptions): LmdbStore {
+  return new LmdbStore({ path: join(folder, `${name}.lmdb`), ...options })
 }
 
 const abilities = ['prune', 'scan', 'clear'] as const
 
 test('can do what it says', async () => {
-  const store = makeStore({})
+  const store = openStore('any', {})
   assert.deepEqual(abilitiesOf(store), abilities)
   await store.close()
 })
 
-for (const { rule, name, run } of casesFor(abilities)) test(`${rule} ${name}`, () => run(makeStore))
+for (const { rule, name, run } of casesFor(abilities)) test(`${rule} ${name}`, () => run(openStore))

@@ -57,11 +57,32 @@ export interface Backend {
    * and answers true. The data and the version stay as they are. An expiry that is already there or later stays, and the
    * answer is true. No record, or one with another version: nothing changes, and the answer is false; whoever wrote the
    * other version may have ended the session early, and that must hold. A replay answers the same.
+   * `userId` is the one of the record at that version, for servers that keep an index by user, which must live as long.
    */
-  touch(key: string, expiresAt: number, expected: Version, call: Call): Awaitable<boolean>
+  touch(key: string, expiresAt: number, expected: Version, userId: string | undefined, call: Call): Awaitable<boolean>
 
   /** **Required.** Deletes the record. False when there was none, and so perhaps for a replay. */
   remove(key: string, call: Call): Awaitable<boolean>
+
+  /**
+   * **Optional.** True where the verbs answer at once, without a promise, unless somebody is in the way. The first change of
+   * a turn of the event loop is then made at once, and only those that follow in the same turn are gathered.
+   */
+  readonly isSynchronous?: boolean
+
+  /**
+   * **Optional.** Many `read`s as one command, answered in the order of the keys, of which one may come twice. What is
+   * thrown concerns them all; where one record alone fails, its place holds the error. With `partOf`, all keys are of
+   * one part.
+   */
+  readMany?(keys: string[], call: Call): Awaitable<Array<StoredRecord | 'unreadable' | undefined | Error>>
+
+  /**
+   * **Optional.** Many changes as one command, or as few: each has the outcome that its lone verb would have, in the order
+   * given. Two changes of one key take effect in that order. One that waits for a lock or that the server refuses does not
+   * hold up or fail the others: its place holds the error, a `TryAgain` to have it sent again by itself.
+   */
+  changeMany?(changes: Change[], call: Call): Awaitable<Array<ChangeAnswer | Error>>
 
   /**
    * **Recommended.** Resolves when the part of the server that `work` is for can be reached and used, rejects otherwise.
@@ -83,18 +104,21 @@ export interface Backend {
   close?(): Awaitable<void>
 
   /**
-   * **Optional.** For servers that do not collect expired records by themselves: deletes one batch of records with
-   * `expiresAt <= before`, tested in the deleting statement itself. Many processes may prune at once. `before` lies
+   * **Optional.** Inserts the record, and never overwrites: `'exists'` when there is one under another version, or an
+   * unreadable one. A replay answers `'inserted'`. For sessions that are adopted from another store.
+   */
+  insert?(key: string, record: SessionRecord, version: Version, call: Call): Awaitable<'inserted' | 'exists'>
+
+  /**
+   * **Optional.** For servers that do not collect expired records by themselves: deletes one batch of the records that
+   * are over by `cutoff`, tested in the deleting statement itself. Many processes may prune at once. The cut-off lies
    * well in the past, so that a process whose clock is ahead deletes nothing that others still use; a server with a
    * clock of its own also deletes what has expired both by that clock and by `call.now`.
    */
-  prune?(before: number, from: string | undefined, call: Call): Awaitable<Batch & { removed: number }>
+  prune?(cutoff: Cutoff, from: string | undefined, call: Call): Awaitable<Batch & { removed: number }>
 
-  /**
-   * **Optional.** How many records with `expiresAt > call.now` there are in one batch; where the server collects, those
-   * it still holds.
-   */
-  count?(from: string | undefined, call: Call): Awaitable<Batch & { count: number }>
+  /** **Optional.** How many records of one batch are not over by `cutoff`; where the server collects, of those it still holds. */
+  count?(cutoff: Cutoff, from: string | undefined, call: Call): Awaitable<Batch & { count: number }>
 
   /**
    * **Optional.** One batch of records. Over all batches, every record that is there from beginning to end comes at
@@ -104,7 +128,39 @@ export interface Backend {
 
   /** **Optional.** Deletes one batch of this store's records, and nothing else on that server. */
   clear?(from: string | undefined, call: Call): Awaitable<Batch>
+
+  /**
+   * **Optional.** One batch of the records whose `userId` is this one. Over all batches, every record that is there and
+   * this user's from beginning to end comes at least once: also where a process ended between two steps of writing it.
+   */
+  findByUser?(userId: string, from: string | undefined, call: Call): Awaitable<Batch & { records: KeyedRecord[] }>
+
+  /**
+   * **Optional**, together with `findByUser`. Deletes those of the records under `keys` whose `userId` still is this one,
+   * decided for each in one step with its deletion, and answers how many that were. At most 100 keys.
+   */
+  removeOfUser?(userId: string, keys: string[], call: Call): Awaitable<number>
 }
+
+/**
+ * A record is over when `record.expiresAt <= cutoff.expiresAt` or `record.createdAt <= cutoff.createdAt`. In ms since the epoch,
+ * `createdAt` at least -8.64e15. A record's `expiresAt` already heeds `absoluteTimeout` as it was when the record was
+ * written; `createdAt` is for those that were stored before that was set or shortened.
+ */
+export interface Cutoff {
+  expiresAt: number
+  createdAt: number
+}
+
+/** One of many changes: the verb, and what it is given. */
+export type Change =
+  | { verb: 'write'; key: string; record: SessionRecord; version: Version }
+  | { verb: 'replace'; key: string; record: SessionRecord; version: Version; expected: Version }
+  | { verb: 'touch'; key: string; expiresAt: number; expected: Version; userId: string | undefined }
+  | { verb: 'remove'; key: string }
+
+/** What the verb answers: nothing for a `write`, a word for a `replace`, whether it took effect for the others. */
+export type ChangeAnswer = undefined | 'replaced' | 'conflict' | 'missing' | boolean
 
 /**
  * One step of an operation over the whole store. `from` is undefined for the first batch, and then the `next` that the

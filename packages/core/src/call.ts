@@ -13,10 +13,25 @@ export interface Call {
   readonly attempt: number
   /** Says why there is no answer yet. The last reason becomes the `cause` of the error if time runs out. */
   note(reason: unknown): void
+  /** Filled in by core: how many calls went to the server together with this one. */
+  batchSize?: number | undefined
 }
 
 /** The verbs that core retries and guards. */
-export type Verb = 'read' | 'write' | 'replace' | 'touch' | 'remove' | 'prune' | 'count' | 'scan' | 'clear' | 'ping'
+export type Verb =
+  | 'read'
+  | 'write'
+  | 'replace'
+  | 'touch'
+  | 'remove'
+  | 'insert'
+  | 'prune'
+  | 'count'
+  | 'scan'
+  | 'clear'
+  | 'findByUser'
+  | 'removeOfUser'
+  | 'ping'
 
 /** What a call is for, as far as it decides which part of the server is asked. */
 export interface Work {

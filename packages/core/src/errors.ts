@@ -31,9 +31,9 @@ export const SessionConflict = createError<[number]>(
 )
 
 /** `cookie.expires` is not a date. Nothing was stored. Status 500. */
-export const SessionExpiryInvalid = createError<[]>(
+export const SessionExpiryInvalid = createError<[string]>(
   'SESSION_EXPIRY_INVALID',
-  'cookie.expires of the session is not a valid date: set a Date, or null for none',
+  'cookie.expires of the session is not a valid date: %s',
   500,
 )
 
@@ -42,6 +42,16 @@ export const SessionNotSerializable = createError<[string]>(
   'SESSION_NOT_SERIALIZABLE',
   'the session cannot be serialized: %s',
   500,
+)
+
+/**
+ * The session was stored by a release with another layout, newer or older than what this one reads: two releases are
+ * running at once. It is kept, and nobody is logged out by it. Status 503.
+ */
+export const SessionLayoutUnknown = createError<[string]>(
+  'SESSION_LAYOUT_UNKNOWN',
+  'the session was stored in the layout %s, which this release of session-stores does not read: update it',
+  503,
 )
 
 /** This store's server cannot do what was asked. Thrown before any I/O. Status 501. */

@@ -33,3 +33,8 @@ export function leastTouch(expiresAt: number, now: number, touchInterval: number
   const lifetime = expiresAt - now
   return touchInterval === undefined ? Math.min(lifetime * 0.05, 60_000) : Math.min(touchInterval, lifetime / 2)
 }
+
+/** When a stored session ends: also right for one that was stored before `absoluteTimeout` was set or shortened. In ms. */
+export function trueExpiry(record: { createdAt: number; expiresAt: number }, absoluteTimeout: number): number {
+  return Math.min(record.expiresAt, record.createdAt + absoluteTimeout)
+}

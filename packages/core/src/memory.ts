@@ -1,4 +1,4 @@
-import type { Backend, Batch, KeyedRecord, SessionRecord, StoredRecord, Version } from './backend.ts'
+import type { Backend, Batch, Cutoff, KeyedRecord, SessionRecord, StoredRecord, Version } from './backend.ts'
 import type { Call } from './call.ts'
 import type { StoreOptions } from './options.ts'
 import { SessionStore } from './store.ts'
@@ -22,6 +22,7 @@ export class MemoryStore<Session extends object = any> extends SessionStore<Sess
 class MemoryBackend implements Backend {
   readonly name = 'memory'
   readonly #records = new Map<string, StoredRecord>()
+  readonly #keysByUser = new Map<string, Set<string>>()
   /** Of the batches under way: a place in the map cannot be named, so its iterator is kept. */
   #iterator = this.#records.entries()
 
@@ -31,7 +32,19 @@ class MemoryBackend implements Backend {
   }
 
   write(key: string, record: SessionRecord, version: Version): void {
+    this.#unlist(key)
     this.#records.set(key, { record: { ...record }, version })
+    if (record.userId === undefined) return
+    const keys = this.#keysByUser.get(record.userId)
+    if (keys === undefined) this.#keysByUser.set(record.userId, new Set([key]))
+    else keys.add(key)
+  }
+
+  insert(key: string, record: SessionRecord, version: Version): 'inserted' | 'exists' {
+    const found = this.#records.get(key)
+    if (found !== undefined) return found.version === version ? 'inserted' : 'exists'
+    this.write(key, record, version)
+    return 'inserted'
   }
 
   replace(
@@ -56,27 +69,28 @@ class MemoryBackend implements Backend {
   }
 
   remove(key: string): boolean {
+    this.#unlist(key)
     return this.#records.delete(key)
   }
 
   ping(): void {}
 
   /** By this process's clock alone: no other uses these records. */
-  prune(before: number, from: string | undefined, { now }: Call): Batch & { removed: number } {
+  prune(cutoff: Cutoff, from: string | undefined, { now }: Call): Batch & { removed: number } {
     if (from === undefined) this.#iterator = this.#records.entries()
     let removed = 0
     for (let looked = 0; looked < PRUNE_BATCH; looked += 1) {
       const next = this.#iterator.next()
       if (next.done) return { removed }
       const [key, { record }] = next.value
-      if (record.expiresAt <= Math.max(before, now) && this.#records.delete(key)) removed += 1
+      if ((record.expiresAt <= now || isOver(record, cutoff)) && this.remove(key)) removed += 1
     }
     return { removed, next: 'iterator' }
   }
 
-  count(_from: string | undefined, { now }: Call): { count: number } {
+  count(cutoff: Cutoff): { count: number } {
     let count = 0
-    for (const { record } of this.#records.values()) if (record.expiresAt > now) count += 1
+    for (const { record } of this.#records.values()) if (!isOver(record, cutoff)) count += 1
     return { count }
   }
 
@@ -86,6 +100,28 @@ class MemoryBackend implements Backend {
 
   clear(): Batch {
     this.#records.clear()
+    this.#keysByUser.clear()
     return {}
   }
+
+  findByUser(userId: string): { records: KeyedRecord[] } {
+    const keys = [...(this.#keysByUser.get(userId) ?? [])]
+    return { records: keys.map((key) => ({ key, record: { ...(this.#records.get(key) as StoredRecord).record } })) }
+  }
+
+  removeOfUser(userId: string, keys: string[]): number {
+    return keys.filter((key) => this.#records.get(key)?.record.userId === userId && this.remove(key)).length
+  }
+
+  /** To be called while the record is still there. */
+  #unlist(key: string): void {
+    const userId = this.#records.get(key)?.record.userId
+    const keys = userId === undefined ? undefined : this.#keysByUser.get(userId)
+    keys?.delete(key)
+    if (keys?.size === 0) this.#keysByUser.delete(userId as string)
+  }
+}
+
+function isOver(record: SessionRecord, cutoff: Cutoff): boolean {
+  return record.expiresAt <= cutoff.expiresAt || record.createdAt <= cutoff.createdAt
 }

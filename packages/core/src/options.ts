@@ -1,4 +1,4 @@
-import { inspect } from 'node:util'
+import type { EncryptionKeyInput } from './with/encryption-key.ts'
 
 /** What every store accepts, whatever its backend. All durations are in milliseconds. */
 export interface StoreOptions {
@@ -7,7 +7,7 @@ export interface StoreOptions {
    * In ms.
    * @default 86_400_000 (1 day)
    */
-  ttl?: number
+  ttl?: number | undefined
 
   /**
    * Ends every session this long after it began, however busy it is; `false` for never. Regenerating a session begins
@@ -15,7 +15,7 @@ export interface StoreOptions {
    * office worker's day).
    * @default false
    */
-  absoluteTimeout?: number | false
+  absoluteTimeout?: number | false | undefined
 
   /**
    * A request that changes nothing moves the stored expiry only if that moves by at least this much, so that a busy
@@ -23,28 +23,28 @@ export interface StoreOptions {
    * half a session's lifetime, or a busy session would end. In ms.
    * @default 5 % of the session's lifetime, at most 60_000
    */
-  touchInterval?: number
+  touchInterval?: number | undefined
 
   /**
    * The largest serialized session, in bytes of UTF-8. A larger one is refused with `SESSION_TOO_LARGE`, and what was
    * stored stays.
    * @default 65_536
    */
-  maxBytes?: number
+  maxBytes?: number | undefined
 
   /**
    * Every operation ends within this time: when the server has not answered, with a 503 `SESSION_STORE_UNAVAILABLE`.
    * In ms.
    * @default 2000
    */
-  timeout?: number
+  timeout?: number | undefined
 
   /**
    * How often expired sessions are deleted, where the server does not do it by itself; each pause is varied by half so that
    * many processes do not prune at once. `false` turns it off: call `prune()` yourself then. In ms.
    * @default 300_000 (5 minutes)
    */
-  pruneInterval?: number | false
+  pruneInterval?: number | false | undefined
 
   /**
    * What happens when two requests changed the same session at once: `'merge'` keeps both sides' changes by top-level
@@ -52,19 +52,71 @@ export interface StoreOptions {
    * as it is; a function is given the three sessions and answers the one to store.
    * @default 'merge'
    */
-  onConflict?: 'merge' | 'overwrite' | ConflictResolver
+  onConflict?: 'merge' | 'overwrite' | ConflictResolver | undefined
 
   /**
    * Turns sessions into text and back, for values that JSON cannot hold.
    * @default JSON, parsed by secure-json-parse
    */
-  serializer?: Serializer
+  serializer?: Serializer | undefined
+
+  /**
+   * Names the user of a session, so that sessions can be listed and ended by user. Called with each session that is
+   * stored; `undefined` for a visitor who is not logged in. A user id stays readable in the database.
+   * @default no session has a user
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: whatever the application keeps in a session
+  userOf?: ((session: any) => string | number | null | undefined) | undefined
+
+  /**
+   * How many sessions one user may have: a log-in beyond that ends the one that was idle longest. Needs `userOf`, and a
+   * server that can list.
+   * @default no limit
+   */
+  maxPerUser?: number | undefined
+
+  /**
+   * Seals what sessions hold with AES-256-GCM before it reaches the server. Each key has 32 bytes (a Buffer, a secret
+   * `KeyObject`, or text in base64, base64url or hex); the first one seals, any of them opens. To change keys, put a new
+   * one in front, and drop the old one once no session is older. Made by `openssl rand -base64 32`.
+   * @default data is stored as it is
+   */
+  encryptionKeys?: readonly EncryptionKeyInput[] | undefined
+
+  /**
+   * With `encryptionKeys`, also reads sessions that are not sealed: for the time in which it is being switched on, and no
+   * longer, since whoever can write to the database can then plant a session.
+   * @default false
+   */
+  acceptPlaintext?: boolean | undefined
+
+  /**
+   * The store that the application had before, to move in with nobody logged out: a session that this store does not have
+   * is looked for there by its id, taken over with its data and its expiry, and ended there. A log-out ends it in both.
+   * Any store with `get` and `destroy` for `@fastify/session` or express-session. Take it away again once its sessions
+   * have ended, or none is adopted any more. `createdAt` of an adopted session is when it was adopted.
+   * @default none
+   */
+  adopt?: OldStore | undefined
+
+  /**
+   * Leaves adopted sessions in the old store too, for as long as other processes still use only that. What those
+   * processes change then does not reach this store, and a log-out there does not end a session that was adopted.
+   * @default false
+   */
+  keepOld?: boolean | undefined
+
+  /**
+   * Names this store on the diagnostics channels and in metrics, to tell it from others of its kind.
+   * @default the kind: 'redis', 'sqlite', …
+   */
+  name?: string | undefined
 
   /**
    * The clock that decides what has expired: ms since the epoch. For tests.
    * @default Date.now
    */
-  now?: () => number
+  now?: (() => number) | undefined
 }
 
 /**
@@ -82,107 +134,8 @@ export interface Serializer {
   parse(text: string): SessionData
 }
 
-/** `StoreOptions` with the defaults filled in. */
-export interface Settings {
-  ttl: number
-  absoluteTimeout: number
-  touchInterval: number | undefined
-  maxBytes: number
-  timeout: number
-  pruneInterval: number | false
-  onConflict: 'merge' | 'overwrite' | ConflictResolver
-  serializer: Serializer | undefined
-  now: () => number
-}
-
-/** How long an operation may take by default, in ms. */
-const DEFAULT_TIMEOUT = 2000
-
-/** The longest delay a Node timer takes. */
-const MAX_DELAY = 2 ** 31 - 1
-
-const known: ReadonlyArray<keyof StoreOptions> = [
-  'ttl',
-  'absoluteTimeout',
-  'touchInterval',
-  'maxBytes',
-  'timeout',
-  'pruneInterval',
-  'onConflict',
-  'serializer',
-  'now',
-]
-
-/**
- * Checks the options and fills in the defaults. The caller's object is left alone.
- * @throws TypeError naming the option, what it wants and what it got.
- */
-export function settingsFrom(options: StoreOptions = {}): Settings {
-  if (typeof options !== 'object' || options === null) {
-    // Not shown: it may be a connection string, with a password.
-    throw new TypeError(`options must be an object; got ${options === null ? 'null' : `a ${typeof options}`}`)
-  }
-  for (const name of Object.keys(options)) {
-    if (!(known as string[]).includes(name)) {
-      throw new TypeError(`unknown option ${inspect(name)}: the options of every store are ${known.join(', ')}`)
-    }
-  }
-  // Defaults in place of undefined only: null is a wrong value.
-  const { onConflict = 'merge' } = options
-  const settings: Settings = {
-    ttl: options.ttl ?? 86_400_000,
-    absoluteTimeout: options.absoluteTimeout || Number.POSITIVE_INFINITY,
-    touchInterval: options.touchInterval,
-    maxBytes: options.maxBytes ?? 65_536,
-    timeout: options.timeout ?? DEFAULT_TIMEOUT,
-    pruneInterval: options.pruneInterval ?? 300_000,
-    onConflict,
-    serializer: options.serializer,
-    now: options.now === undefined ? realTime : wholeMs(options.now),
-  }
-  checkInteger('ttl', options.ttl, 1, Number.MAX_SAFE_INTEGER)
-  if (options.absoluteTimeout !== false) {
-    checkInteger('absoluteTimeout', options.absoluteTimeout, 1, Number.MAX_SAFE_INTEGER, ', or false')
-  }
-  checkInteger('touchInterval', options.touchInterval, 0, Number.MAX_SAFE_INTEGER)
-  checkInteger('maxBytes', options.maxBytes, 1, Number.MAX_SAFE_INTEGER, '', 'bytes')
-  checkInteger('timeout', options.timeout, 1, MAX_DELAY)
-  if (options.pruneInterval !== false) {
-    checkInteger('pruneInterval', options.pruneInterval, 1, MAX_DELAY, ', or false')
-  }
-  const { serializer } = settings
-  if (onConflict !== 'merge' && onConflict !== 'overwrite' && typeof onConflict !== 'function') {
-    throw wrong('onConflict', "'merge', 'overwrite' or a function (base, theirs, ours) => session", onConflict)
-  }
-  if (
-    serializer !== undefined &&
-    (typeof serializer?.stringify !== 'function' || typeof serializer.parse !== 'function')
-  ) {
-    throw wrong('serializer', 'an object with the functions stringify and parse', serializer)
-  }
-  return settings
-}
-
-/** Looks `Date.now` up at each use, so that a fake clock holds that tests install later. */
-function realTime(): number {
-  return Date.now()
-}
-
-/** Sessions are stored in whole ms, whatever the clock answers. */
-function wholeMs(now: unknown): () => number {
-  if (typeof now !== 'function' || !Number.isFinite(now())) {
-    throw wrong('now', 'a function that answers ms since the epoch', now)
-  }
-  return () => Math.floor(now())
-}
-
-function checkInteger(name: string, value: unknown, min: number, max: number, or = '', unit = 'ms'): void {
-  if (value === undefined) return
-  if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max) {
-    throw wrong(name, `a whole number of ${unit} from ${min} to ${max}${or}`, value)
-  }
-}
-
-function wrong(name: string, wants: string, value: unknown): TypeError {
-  return new TypeError(`${name} must be ${wants}; got ${inspect(value, { depth: 0 })}`)
+/** The store that an application had before: any one for `@fastify/session` or express-session. */
+export interface OldStore {
+  get(sessionId: string, callback: (error?: unknown, session?: unknown) => void): unknown
+  destroy(sessionId: string, callback: (error?: unknown) => void): unknown
 }

@@ -1,4 +1,5 @@
 import type { SessionRecord, StoredRecord, Version } from './backend.ts'
+import { SessionLayoutUnknown } from './errors.ts'
 
 // A record as one text, for servers that keep one value under a key:
 //
@@ -27,10 +28,17 @@ export function recordToText({ data, createdAt, expiresAt, userId }: SessionReco
   return `1 ${expiryField(expiresAt)} ${version} ${createdAt}${user}\n${data}`
 }
 
-/** The record that a text of `recordToText` holds; `'unreadable'` for any other text. */
+/**
+ * The record that a text of `recordToText` holds; `'unreadable'` for any other text.
+ * @throws SESSION_LAYOUT_UNKNOWN when it is one of another release's layout
+ */
 export function recordFromText(text: string): StoredRecord | 'unreadable' {
   const header = HEADER.exec(text)
-  if (header === null) return 'unreadable'
+  if (header === null) {
+    const [, layout] = /^(\d{1,4}) [-\d]\d{15} /.exec(text) ?? []
+    if (layout !== undefined && layout !== '1') throw new SessionLayoutUnknown(layout)
+    return 'unreadable'
+  }
   const [line, expiresAt, version, createdAt, user] = header as unknown as [string, string, string, string, string?]
   const record: SessionRecord = {
     data: text.slice(line.length),

@@ -1,18 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Adopter } from './adopt.ts'
 import { andThen, isPromise } from './awaitable.ts'
 import type { Awaitable, SessionRecord, StoredRecord } from './backend.ts'
 import type { Codec } from './codec.ts'
 import type { Outcome } from './diagnostics.ts'
 import { SessionConflict, SessionStoreUnavailable } from './errors.ts'
 import { expiryOf, isExpired, leastTouch } from './expiry.ts'
-import { askedAtLoad, cookieExpiry, isRolling, plainSession } from './face/session.ts'
+import { RecentKeys } from './face/recent-keys.ts'
+import { askedAtLoad, cookieExpiry, isPluginSession, isRolling, plainSession } from './face/session.ts'
 import { Snapshot, type SnapshotState } from './face/snapshot.ts'
 import { Waited } from './face/waited.ts'
-import type { GuardedBackend, Limit } from './guard/guarded-backend.ts'
+import type { Guard } from './guard/guard.ts'
+import type { Records } from './guard/guarded-backend.ts'
+import type { Limit } from './guard/guarded-call.ts'
 import { KeyedQueue, type Writers } from './keyed-queue.ts'
 import { merge } from './merge.ts'
-import type { Settings } from './options.ts'
 import { type Plan, planSave } from './plan.ts'
+import type { Settings } from './settings.ts'
+import { type Users, userIdFrom } from './users.ts'
 import { newVersion } from './version.ts'
 
 /** How often a save tries again after other processes changed the session under it. */
@@ -60,19 +65,41 @@ export class Refused {
  * loaded; on a conflict, both sides' changes are merged and tried again; what is gone stays gone.
  */
 export class Saver {
-  readonly #backend: GuardedBackend
+  readonly #guard: Guard
+  readonly #records: Records
+  readonly #users: Users
+  readonly #adopter: Adopter | undefined
   readonly #codec: Codec
   readonly #settings: Settings
   readonly #queue = new KeyedQueue()
+  readonly #recent = new RecentKeys()
   /** How many saves of one session object wait for the server: the last of them decides what its state is. */
   readonly #underWay = new WeakMap<object, number>()
   /** Of new sessions whose save failed; for others their snapshot has it. */
   readonly #waited = new WeakMap<object, Waited>()
 
-  constructor(backend: GuardedBackend, codec: Codec, settings: Settings) {
-    this.#backend = backend
+  constructor(guard: Guard, records: Records, users: Users, codec: Codec, settings: Settings) {
+    this.#guard = guard
+    this.#records = records
+    this.#users = users
     this.#codec = codec
     this.#settings = settings
+    if (settings.adopt) this.#adopter = new Adopter(settings.adopt, guard, records, codec, settings)
+  }
+
+  /** To be told of each key that was asked for, and whether there was a session. */
+  onLoad(key: string, wasThere: boolean): void {
+    this.#recent.add(key, wasThere)
+  }
+
+  /** Whether a session that this process had loaded was ended by somebody else: `removed` is what `remove` answered. */
+  wasEndedElsewhere(key: string, removed: boolean): boolean {
+    return !removed && this.#recent.wasThere(key)
+  }
+
+  /** No session is to begin under this key. */
+  bar(key: string): void {
+    this.#recent.add(key, false)
   }
 
   /** The mark on a loaded session by which `save` will recognise it. */
@@ -80,8 +107,11 @@ export class Saver {
     return new Snapshot(this, key, this.#loadedState(stored, session, waited))
   }
 
-  /** @param touchOnly the data stays as it is, whatever the session holds */
-  save(key: string, session: object, touchOnly: boolean): Awaitable<Saved> {
+  /**
+   * @param touchOnly the data stays as it is, whatever the session holds
+   * @param limit its deadline is set here
+   */
+  save(key: string, session: object, touchOnly: boolean, limit: Limit): Awaitable<Saved> {
     const cookieExpiresAt = cookieExpiry(session)
     const rolling = isRolling(session, cookieExpiresAt)
     const text = touchOnly ? undefined : this.#codec.encode(plainSession(session))
@@ -91,7 +121,7 @@ export class Saver {
       return 'skipped'
     const waited = loaded?.waited ?? this.#waited.get(session) ?? new Waited()
     const begun = performance.now()
-    const limit = { deadline: this.#backend.guard.deadline(waited.within(this.#settings.timeout)) }
+    limit.deadline = this.#guard.deadline(waited.within(this.#settings.timeout))
     const save: Save = { key, session, text, cookieExpiresAt, rolling, limit, waited }
     const outcome = this.#inTurn(key, limit, (writers) => this.#saveInTurn(save, writers))
     if (!isPromise(outcome)) return outcome
@@ -104,13 +134,49 @@ export class Saver {
   }
 
   /** Answers whether there was one. */
-  remove(key: string): Awaitable<boolean> {
-    const limit = { deadline: this.#backend.guard.deadline() }
-    return this.#inTurn(key, limit, (writers) => this.#remove(key, limit, writers))
+  remove(key: string, sessionId?: string): Awaitable<boolean> {
+    this.#recent.add(key, this.#recent.wasThere(key))
+    const limit = { deadline: this.#guard.deadline() }
+    return this.#inTurn(key, limit, (writers) => {
+      const adopter = this.#adopter
+      if (adopter === undefined || sessionId === undefined) return this.#remove(key, limit, writers)
+      const begun = performance.now()
+      return adopter.end(sessionId, limit, async () => {
+        // It ends in ours though the old store took all the time there was.
+        const rest = { deadline: this.#guard.deadline(performance.now() - begun) }
+        return this.#remove(key, rest, writers)
+      })
+    })
+  }
+
+  /**
+   * Takes the session over from the old store; undefined when that has none either.
+   * @param waited how long the request has waited so far, in ms
+   */
+  async adopt(sessionId: string, key: string, waited: number): Promise<StoredRecord | 'unreadable' | undefined> {
+    const limit = { deadline: this.#guard.deadline(waited) }
+    return this.#inTurn(key, limit, async () => {
+      const found = await this.#records.read(key, limit) // the request before may have adopted it
+      return found ?? this.#adopter?.adopt(sessionId, key, limit, (session) => this.#userOf(session))
+    })
+  }
+
+  /** Notes down whose the session under this key is; answers whether that was something new. */
+  async index(key: string): Promise<boolean> {
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+      const stored = await this.#records.read(key)
+      if (stored === undefined || stored === 'unreadable') return false
+      const session = this.#codec.parse(stored.record.data)
+      const userId = session && this.#userOf(session)
+      if (session === undefined || userId === stored.record.userId) return false
+      const answer = await this.#records.replace(key, withUser(stored.record, userId), newVersion(), stored.version)
+      if (answer !== 'conflict') return answer === 'replaced'
+    }
+    throw new SessionConflict(MAX_ATTEMPTS)
   }
 
   #inTurn<T>(key: string, limit: Limit, task: (writers: Writers) => Awaitable<T>): Awaitable<T> {
-    return this.#queue.run(key, (turn) => this.#backend.guard.wait(turn, limit.deadline), task)
+    return this.#queue.run(key, (turn) => this.#guard.wait(turn, limit.deadline), task)
   }
 
   /** A look before anything else, which needs no turn: whether all that the session asks for is stored. */
@@ -134,7 +200,8 @@ export class Saver {
     const { key, session, text, limit } = save
     const loaded = Snapshot.of(session, this, key)
     if (loaded !== undefined) return this.#saveLoaded(save, loaded, writers)
-    if (text !== undefined) return this.#saveNew(save, text, writers)
+    const isNew = text !== undefined && !(isPluginSession(session) && this.#recent.has(key))
+    if (isNew) return this.#saveNew(save, text, writers)
     return andThen(this.#readLive(key, limit), (stored) =>
       stored === undefined
         ? this.#gone(writers)
@@ -151,10 +218,11 @@ export class Saver {
       return andThen(this.#remove(key, limit, writers), () => 'expired')
     }
     this.#codec.checkSize(data)
-    const stored: StoredRecord = { record: { data, createdAt: now, expiresAt }, version: newVersion() }
-    return andThen(this.#backend.write(key, stored.record, stored.version, limit), () => {
+    const record = withUser({ data, createdAt: now, expiresAt }, this.#userOf(save.session))
+    const stored: StoredRecord = { record, version: newVersion() }
+    return andThen(this.#records.write(key, record, stored.version, limit), () => {
       this.#saved(save, writers, { base: data, stored, asked: expiresAt, loadedAt: now, waited: save.waited })
-      return 'written'
+      return this.#limited('written', undefined, record, key)
     })
   }
 
@@ -221,7 +289,7 @@ export class Saver {
     }
     let answer: Awaitable<boolean>
     try {
-      answer = this.#backend.touch(key, expiresAt, stored.version, limit)
+      answer = this.#records.touch(key, expiresAt, stored.version, stored.record.userId, limit)
     } catch (error) {
       return onFailure(error)
     }
@@ -229,38 +297,59 @@ export class Saver {
   }
 
   #replace(work: Work, stored: StoredRecord, { expiresAt }: Plan & { do: 'write' }): Awaitable<Outcome | 'conflict'> {
-    const { key, limit, loaded, writers, text = loaded.base } = work
-    const data = this.#resolve(loaded.base, stored.record.data, text)
-    if (data === undefined) return this.#gone(writers)
-    if (data !== stored.record.data) this.#codec.checkSize(data)
-    const next: StoredRecord = { record: { ...stored.record, data, expiresAt }, version: newVersion() }
-    return andThen(this.#backend.replace(key, next.record, next.version, stored.version, limit), (answer) => {
+    const { key, limit, loaded, writers } = work
+    const next = this.#resolve(work, stored.record)
+    if (next === undefined) return this.#gone(writers)
+    if (next.data !== stored.record.data) this.#codec.checkSize(next.data)
+    const record = withUser({ ...stored.record, data: next.data, expiresAt }, next.userId)
+    const version = newVersion()
+    return andThen(this.#records.replace(key, record, version, stored.version, limit), (answer) => {
       if (answer === 'conflict') return answer
       if (answer === 'missing') return this.#gone(writers)
-      this.#saved(work, writers, { ...loaded, base: text, stored: next, asked: work.expiresAt })
-      return stored.record.data === loaded.base ? 'written' : 'merged'
+      const base = work.text ?? loaded.base
+      this.#saved(work, writers, { ...loaded, base, stored: { record, version }, asked: work.expiresAt })
+      return this.#limited(stored.record.data === loaded.base ? 'written' : 'merged', stored.record, record, key)
     })
   }
 
-  /** The text to store, given what we loaded, what is stored now, and what we have; undefined if that cannot be read. */
-  #resolve(base: string, theirs: string, ours: string): string | undefined {
+  /** What to store, given what we loaded, what is stored now, and what we have; undefined if that cannot be read. */
+  #resolve(work: Work, stored: SessionRecord): { data: string; userId: string | undefined } | undefined {
     const { onConflict } = this.#settings
-    if (theirs === base) return ours
-    if (ours === base) return theirs
-    if (onConflict === 'overwrite') return ours
+    const { base } = work.loaded
+    const ours = work.text ?? base
+    const theirs = stored.data
+    if (ours === base) return { data: theirs, userId: stored.userId }
+    if (theirs === base || onConflict === 'overwrite') return { data: ours, userId: this.#userOf(work.session, stored) }
     const [a, b, c] = [this.#codec.parse(base), this.#codec.parse(theirs), this.#codec.parse(ours)]
     if (a === undefined || b === undefined || c === undefined) return undefined
-    if (onConflict === 'merge') return this.#codec.encode(merge(a, b, c))
-    const resolved = onConflict(a, b, c)
+    const resolved = onConflict === 'merge' ? merge(a, b, c) : onConflict(a, b, c)
     if (typeof resolved !== 'object' || resolved === null || typeof resolved.then === 'function') {
       throw new TypeError('onConflict must answer the session to store, an object and not a promise')
     }
-    return this.#codec.encode(resolved)
+    return { data: this.#codec.encode(resolved), userId: this.#userOf(resolved, stored) }
+  }
+
+  /** @param stored whose user stays where the store has no `userOf` */
+  #userOf(session: object, stored?: SessionRecord): string | undefined {
+    const { userOf } = this.#settings
+    return userOf ? userIdFrom(userOf(session), 'what userOf answers') : stored?.userId
+  }
+
+  /** The outcome, once the user has no more sessions than are allowed: a session that changes hands is one more. */
+  #limited(
+    outcome: Outcome,
+    before: SessionRecord | undefined,
+    { userId }: SessionRecord,
+    key: string,
+  ): Awaitable<Outcome> {
+    const isOneMore = userId !== undefined && userId !== before?.userId
+    if (!isOneMore || this.#settings.maxPerUser === undefined) return outcome
+    return this.#users.enforceLimit(userId, key).then(() => outcome)
   }
 
   #loadedState(stored: StoredRecord, session: object, waited: Waited): SnapshotState {
     const loadedAt = this.#settings.now()
-    const asked = askedAtLoad(session, stored.record.expiresAt, loadedAt, this.#settings.touchInterval)
+    const asked = askedAtLoad(session, stored.record.expiresAt, loadedAt)
     return { base: stored.record.data, stored, asked, loadedAt, waited }
   }
 
@@ -271,7 +360,7 @@ export class Saver {
 
   /** @param loaded the session it must still be, not another one that began since under the same id */
   #readLive(key: string, limit: Limit, loaded?: SessionRecord): Awaitable<StoredRecord | undefined> {
-    return andThen(this.#backend.read(key, limit), (stored) => {
+    return andThen(this.#records.read(key, limit), (stored) => {
       if (stored === undefined || stored === 'unreadable') return undefined
       if (isExpired(stored.record.expiresAt, this.#settings.now())) return undefined
       return loaded === undefined || isSameSession(loaded, stored.record) ? stored : undefined
@@ -280,7 +369,7 @@ export class Saver {
 
   #remove(key: string, limit: Limit, writers: Writers): Awaitable<boolean> {
     writers.latest = undefined
-    return this.#backend.remove(key, limit)
+    return this.#records.remove(key, limit)
   }
 
   #gone(writers: Writers): Outcome {
@@ -291,4 +380,8 @@ export class Saver {
 
 function isSameSession(a: SessionRecord, b: SessionRecord): boolean {
   return a.createdAt === b.createdAt
+}
+
+function withUser({ userId: _, ...record }: SessionRecord, userId: string | undefined): SessionRecord {
+  return userId === undefined ? record : { ...record, userId }
 }

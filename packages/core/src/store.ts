@@ -1,19 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { andThen, isPromise } from './awaitable.ts'
-import type { Awaitable, Backend, Batch, StoredRecord } from './backend.ts'
+import type { Awaitable, Backend, Batch, Cutoff, StoredRecord } from './backend.ts'
 import { Codec } from './codec.ts'
-import { type Operation, type Traced, traced } from './diagnostics.ts'
+import { type Operation, type StoreIdentity, type Traced, traced } from './diagnostics.ts'
 import { SessionStoreClosed, SessionUnsupported } from './errors.ts'
-import { isExpired } from './expiry.ts'
+import { isExpired, MAX_EXPIRES_AT, trueExpiry } from './expiry.ts'
 import { answer, type Callback, checkCallback } from './face/callback.ts'
-import { restoreExpiry } from './face/session.ts'
+import { holdsData, isPluginSession, restoreExpiry } from './face/session.ts'
 import { LOADED } from './face/snapshot.ts'
 import { Waited } from './face/waited.ts'
-import { GuardedBackend } from './guard/guarded-backend.ts'
+import { GuardedBackend, type Records } from './guard/guarded-backend.ts'
+import type { Limit } from './guard/guarded-call.ts'
 import { keyOf } from './key.ts'
-import { type SessionData, type Settings, type StoreOptions, settingsFrom } from './options.ts'
+import type { SessionData, StoreOptions } from './options.ts'
 import { Pruner } from './pruner.ts'
 import { Refused, Saver } from './save.ts'
+import { type Settings, settingsFrom } from './settings.ts'
+import { type UserSession, Users, userIdFrom } from './users.ts'
+import { batched } from './with/batched.ts'
+import { sealed } from './with/sealed.ts'
 
 /**
  * How long a session is over before it is pruned by this process's clock alone, in ms: a clock that is ahead by less than
@@ -22,6 +27,8 @@ import { Refused, Saver } from './save.ts'
 const PRUNE_MARGIN = 2 * 60 * 60_000
 /** How long pruning and clearing rest after each batch, in times of what it took: requests are to notice nothing. */
 const REST = 3
+/** A SHA-256 in base64url. */
+const HANDLE = /^[\w-]{43}$/
 
 /** A session as `scan()` shows it. */
 export interface SessionInfo<Session> {
@@ -51,11 +58,16 @@ export class SessionStore<Session extends object = any> {
    * and nothing here judges expiry.
    */
   readonly backend: GuardedBackend
+  readonly #identity: StoreIdentity
+  readonly #records: Records
+  readonly #users: Users
   readonly #closeBackend: () => Awaitable<void>
   readonly #settings: Settings
   readonly #codec: Codec
   readonly #saver: Saver
   readonly #pruner: Pruner
+  /** While the plugin is called back that has ended a session which somebody else had ended before. */
+  #isRegeneratingEnded = false
   #pruning: Promise<number> | undefined
   #closing: Promise<void> | undefined
 
@@ -66,17 +78,28 @@ export class SessionStore<Session extends object = any> {
       if (typeof backend?.[verb] !== 'function') throw new TypeError(`the backend must have the method ${verb}`)
     }
     if (typeof backend.name !== 'string') throw new TypeError('the backend must have a name')
-    this.backend = new GuardedBackend(backend, this.#settings.now, this.#settings.timeout)
+    const { now, timeout } = this.#settings
+    this.#identity = { store: backend.name, name: this.#settings.name ?? backend.name }
+    this.backend = new GuardedBackend(batched(backend), now, timeout, this.#identity)
     this.#closeBackend = () => backend.close?.()
+    const { encryptionKeys, acceptPlaintext } = this.#settings
+    this.#records = encryptionKeys
+      ? sealed(this.backend, encryptionKeys, acceptPlaintext, this.#identity)
+      : this.backend
     this.#codec = new Codec(this.#settings.serializer, this.#settings.maxBytes)
-    this.#saver = new Saver(this.backend, this.#codec, this.#settings)
+    this.#users = new Users(this.backend, this.#records, (...given) => this.#decode(...given), this.#settings)
+    if (this.#settings.maxPerUser !== undefined) this.#checkByUser()
+    if (this.#settings.adopt && !this.backend.insert) {
+      throw new SessionUnsupported(backend.name, 'adopt sessions from another store')
+    }
+    this.#saver = new Saver(this.backend.guard, this.#records, this.#users, this.#codec, this.#settings)
     this.#pruner = new Pruner(() => this.prune(), backend.prune ? this.#settings.pruneInterval : false)
   }
 
   /**
    * The session with this id, or null when there is none or it has expired. Where its cookie has an expiry, that is the
-   * true one. What is stored and cannot be read counts as no session; it is kept, and reported on the channel
-   * `session-stores:get`.
+   * true one. What is stored and cannot be read counts as no session; it is kept, and reported on the tracing channel
+   * `session-stores.get`.
    */
   get(sessionId: string): Promise<Session | null>
   get(sessionId: string, callback: (error: unknown, session?: Session | null) => void): void
@@ -103,12 +126,15 @@ export class SessionStore<Session extends object = any> {
   destroy(sessionId: string): Promise<void>
   destroy(sessionId: string, callback: (error?: unknown) => void): void
   destroy(sessionId: string, callback?: Callback<void>): Promise<void> | undefined {
-    return this.#run('destroy', callback, () =>
-      andThen(this.#saver.remove(keyOf(sessionId)), (removed) => ({
-        outcome: removed ? 'removed' : 'miss',
-        value: undefined,
-      })),
-    )
+    let wasEndedElsewhere = false
+    const onEnd = callback && ((error: unknown) => this.#callBackAfterEnd(wasEndedElsewhere, callback, error))
+    return this.#run('destroy', onEnd, () => {
+      const key = keyOf(sessionId)
+      return andThen(this.#saver.remove(key, sessionId), (removed) => {
+        wasEndedElsewhere = this.#saver.wasEndedElsewhere(key, removed)
+        return { outcome: removed ? 'removed' : 'miss', value: undefined }
+      })
+    })
   }
 
   /**
@@ -124,17 +150,22 @@ export class SessionStore<Session extends object = any> {
   /** How many sessions there are. Takes as long as the server needs, in batches of at most `timeout` each. */
   async count(): Promise<number> {
     return this.#runWhole('count', 'count its sessions', this.backend.count, async (count) => {
+      const cutoff = this.#cutoff()
       let total = 0
-      for await (const batch of this.#batches(count)) total += batch.count
+      for await (const batch of this.#batches((from) => count(cutoff, from))) total += batch.count
       return total
     })
   }
 
   /** Ends every session. Nothing else on that server is touched. Takes as long as it needs, in small batches. */
-  async clear(): Promise<void> {
-    return this.#runWhole('clear', 'clear its sessions', this.backend.clear, async (clear) => {
+  clear(): Promise<void>
+  clear(callback: (error?: unknown) => void): void
+  clear(callback?: Callback<void>): Promise<void> | undefined {
+    checkCallback(callback)
+    const clearAll = async (clear: NonNullable<GuardedBackend['clear']>) => {
       for await (const _ of this.#batches(clear));
-    })
+    }
+    return answer(() => this.#runWhole('clear', 'clear its sessions', this.backend.clear, clearAll), callback)
   }
 
   /**
@@ -143,17 +174,74 @@ export class SessionStore<Session extends object = any> {
    */
   async *scan(): AsyncGenerator<SessionInfo<Session>, void, undefined> {
     this.#checkOpen()
-    const { scan } = this.backend
+    const { scan } = this.#records
     if (!scan) throw new SessionUnsupported(this.backend.name, 'list its sessions')
-    for await (const { records } of this.#batches(scan)) {
+    const next = (from: string | undefined) =>
+      traced(this.#identity, 'scan', async () => ({ outcome: 'done', value: await scan(from) }))
+    for await (const { records } of this.#batches(next)) {
       for (const { key: handle, record } of records) {
         const { createdAt } = record
-        const expiresAt = this.#trueExpiry(record)
+        const expiresAt = trueExpiry(record, this.#settings.absoluteTimeout)
         const session = isExpired(expiresAt, this.#settings.now()) ? undefined : this.#decode(record.data, expiresAt)
         if (session) yield { handle, createdAt, expiresAt, session: session as Session }
         this.#checkOpen()
       }
     }
+  }
+
+  /** The sessions of this user, last used first. Needs `userOf`. */
+  async listByUser(userId: string | number): Promise<UserSession<Session>[]> {
+    const user = this.#checkUser(userId)
+    return traced(this.#identity, 'listByUser', async () => ({
+      outcome: 'done',
+      value: (await this.#users.list(user)) as UserSession<Session>[],
+    }))
+  }
+
+  /**
+   * Ends all sessions of this user that exist now, and answers how many that were. When it resolves they are gone for good:
+   * also one that another request is changing at this moment does not come back. Needs `userOf`.
+   * @param except the id of a session that stays, such as `request.session.sessionId`
+   */
+  async destroyByUser(userId: string | number, { except }: { except?: string | undefined } = {}): Promise<number> {
+    const user = this.#checkUser(userId)
+    const kept = except === undefined ? undefined : keyOf(except)
+    return traced(this.#identity, 'destroyByUser', async () => {
+      const removed = await this.#users.destroy(user, kept)
+      return { outcome: 'done', value: removed, removed }
+    })
+  }
+
+  /** Ends the session with this handle, and answers whether there was one. */
+  async destroyByHandle(handle: string): Promise<boolean> {
+    this.#checkOpen()
+    if (typeof handle !== 'string' || !HANDLE.test(handle)) {
+      throw new TypeError('the handle must be one that listByUser, scan or handleOf answered')
+    }
+    return traced(this.#identity, 'destroy', () =>
+      andThen(this.#saver.remove(handle), (removed) => ({ outcome: removed ? 'removed' : 'miss', value: removed })),
+    )
+  }
+
+  /** The handle of the session with this id, as lists show it. */
+  handleOf(sessionId: string): string {
+    return keyOf(sessionId)
+  }
+
+  /**
+   * Goes over all sessions and notes down whose each is, and answers how many were changed. To be run once, when `userOf`
+   * was set or changed on a store in use; without it each session gets its user at its next save that changes something.
+   */
+  async index(): Promise<number> {
+    if (!this.#settings.userOf) throw new TypeError('index() needs the option userOf')
+    const { scan } = this.#records
+    return this.#runWhole('index', 'list its sessions', scan, async (scan) => {
+      let changed = 0
+      for await (const { records } of this.#batches(scan)) {
+        for (const { key } of records) if (await this.#saver.index(key)) changed += 1
+      }
+      return changed
+    })
   }
 
   /**
@@ -162,7 +250,7 @@ export class SessionStore<Session extends object = any> {
    */
   async prune(): Promise<number> {
     this.#checkOpen()
-    this.#pruning ??= Promise.resolve(traced(this.backend.name, 'prune', () => this.#pruneAll())).finally(() => {
+    this.#pruning ??= Promise.resolve(traced(this.#identity, 'prune', () => this.#pruneAll())).finally(() => {
       this.#pruning = undefined
     })
     return this.#pruning
@@ -171,7 +259,10 @@ export class SessionStore<Session extends object = any> {
   /** Resolves when the server answers. */
   async ping(): Promise<void> {
     this.#checkOpen()
-    await (this.backend.ping ? this.backend.ping() : this.backend.read(keyOf('ping')))
+    return traced(this.#identity, 'ping', async () => {
+      await (this.backend.ping ? this.backend.ping() : this.backend.read(keyOf('ping')))
+      return { outcome: 'done', value: undefined }
+    })
   }
 
   /**
@@ -189,17 +280,49 @@ export class SessionStore<Session extends object = any> {
 
   #get(sessionId: string): Awaitable<Traced<Session | null>> {
     const key = keyOf(sessionId)
-    const found = this.backend.read(key)
-    if (!isPromise(found)) return this.#found(key, found, new Waited())
     const begun = performance.now()
-    return found.then((came) => this.#found(key, came, new Waited(performance.now() - begun)))
+    const limit: Limit = { deadline: this.backend.guard.deadline() }
+    const found = this.#records.read(key, limit)
+    if (this.#settings.adopt) return this.#getOrAdopt(sessionId, key, found, begun)
+    if (!isPromise(found)) return this.#found(key, found, new Waited())
+    return found.then((came) => {
+      const answer = this.#found(key, came, new Waited(performance.now() - begun))
+      if (limit.batchSize !== undefined) answer.batchSize = limit.batchSize
+      return answer
+    })
+  }
+
+  async #getOrAdopt(
+    sessionId: string,
+    key: string,
+    ours: ReturnType<Records['read']>,
+    begun: number,
+  ): Promise<Traced<Session | null>> {
+    const waited = new Waited()
+    const stored = await ours
+    const found = stored ?? (await this.#saver.adopt(sessionId, key, performance.now() - begun))
+    waited.add(performance.now() - begun)
+    const answer = this.#found(key, found, waited)
+    return stored === undefined && answer.outcome === 'hit' ? { ...answer, outcome: 'adopted' } : answer
   }
 
   #found(key: string, found: StoredRecord | 'unreadable' | undefined, waited: Waited): Traced<Session | null> {
+    const answer = this.#judged(key, found, waited)
+    this.#saver.onLoad(key, answer.value !== null)
+    return answer
+  }
+
+  #judged(key: string, found: StoredRecord | 'unreadable' | undefined, waited: Waited): Traced<Session | null> {
     if (found === undefined) return { outcome: 'miss', value: null }
     if (found === 'unreadable') return { outcome: 'unreadable', value: null }
-    const expiresAt = this.#trueExpiry(found.record)
-    if (isExpired(expiresAt, this.#settings.now())) return { outcome: 'expired', value: null }
+    const expiresAt = trueExpiry(found.record, this.#settings.absoluteTimeout)
+    const now = this.#settings.now()
+    if (isExpired(expiresAt, now)) {
+      // A server that collects by itself knows only of the expiry that is stored.
+      const isUnknown = !isExpired(found.record.expiresAt, now) && isExpired(expiresAt, now - PRUNE_MARGIN)
+      if (isUnknown && !this.backend.prune) void Promise.resolve(this.#saver.remove(key)).catch(() => {})
+      return { outcome: 'expired', value: null }
+    }
     const session = this.#decode(found.record.data, expiresAt)
     if (session === undefined) return { outcome: 'unreadable', value: null }
     session[LOADED] = this.#saver.snapshot(key, found, session, waited)
@@ -213,27 +336,52 @@ export class SessionStore<Session extends object = any> {
     return session
   }
 
+  /**
+   * The plugin's `regenerate()` stores the new session in the callback of ending the old one. If that had been ended by
+   * somebody else meanwhile, what the new one carries over is data of a session that was logged out.
+   */
+  #callBackAfterEnd(wasEndedElsewhere: boolean, callback: (error?: unknown) => void, error: unknown): void {
+    this.#isRegeneratingEnded = wasEndedElsewhere
+    queueMicrotask(() => {
+      this.#isRegeneratingEnded = false
+    })
+    callback(error)
+  }
+
   #save(sessionId: string, session: Session, touchOnly: boolean): Awaitable<Traced<undefined>> {
     const key = keyOf(sessionId)
     if (typeof session !== 'object' || session === null) throw new TypeError('the session must be an object')
-    return andThen(this.#saver.save(key, session, touchOnly), (saved) =>
-      saved instanceof Refused
-        ? { outcome: 'refused', error: saved.error, value: undefined }
-        : { outcome: saved, value: undefined },
-    )
+    if (this.#isRegeneratingEnded && isPluginSession(session) && holdsData(session)) {
+      this.#saver.bar(key)
+      return { outcome: 'dropped', value: undefined }
+    }
+    const limit: Limit = { deadline: 0 }
+    return andThen(this.#saver.save(key, session, touchOnly, limit), (saved) => {
+      const { batchSize } = limit
+      const rest = batchSize === undefined ? { value: undefined } : { value: undefined, batchSize }
+      return saved instanceof Refused
+        ? { ...rest, outcome: 'refused', error: saved.error }
+        : { ...rest, outcome: saved }
+    })
   }
 
   async #pruneAll(): Promise<Traced<number>> {
     const { prune } = this.backend
     let total = 0
     if (prune) {
-      const before = this.#settings.now() - PRUNE_MARGIN
-      for await (const { removed } of this.#batches((from) => prune(before, from))) {
+      const cutoff = this.#cutoff(PRUNE_MARGIN)
+      for await (const { removed } of this.#batches((from) => prune(cutoff, from))) {
         total += removed
         if (this.#closing) break
       }
     }
     return { outcome: 'done', value: total, removed: total }
+  }
+
+  /** @param margin how long ago a session must have ended, in ms */
+  #cutoff(margin = 0): Cutoff {
+    const expiresAt = this.#settings.now() - margin
+    return { expiresAt, createdAt: Math.max(expiresAt - this.#settings.absoluteTimeout, -MAX_EXPIRES_AT) }
   }
 
   /** All batches of an operation over the whole store, with a rest after each: requests first. */
@@ -245,20 +393,15 @@ export class SessionStore<Session extends object = any> {
       const took = performance.now() - begun
       yield batch
       from = batch.next
-      if (from !== undefined) await sleep(Math.min(REST * took, this.#settings.timeout), undefined, { ref: false })
+      if (from !== undefined) await sleep(Math.min(REST * took, this.#settings.timeout))
     } while (from !== undefined)
-  }
-
-  /** Also right for sessions that were stored before `absoluteTimeout` was set or shortened. */
-  #trueExpiry({ createdAt, expiresAt }: { createdAt: number; expiresAt: number }): number {
-    return Math.min(expiresAt, createdAt + this.#settings.absoluteTimeout)
   }
 
   #run<T>(operation: Operation, callback: Callback<T> | undefined, work: () => Awaitable<Traced<T>>) {
     checkCallback(callback)
     return answer(
       () =>
-        traced(this.backend.name, operation, () => {
+        traced(this.#identity, operation, () => {
           this.#checkOpen()
           this.#pruner.start()
           return work()
@@ -275,7 +418,20 @@ export class SessionStore<Session extends object = any> {
   ): Promise<T> {
     this.#checkOpen()
     if (verb === undefined) throw new SessionUnsupported(this.backend.name, what)
-    return traced(this.backend.name, operation, async () => ({ outcome: 'done', value: await work(verb) }))
+    return traced(this.#identity, operation, async () => ({ outcome: 'done', value: await work(verb) }))
+  }
+
+  #checkUser(userId: unknown): string {
+    this.#checkOpen()
+    this.#checkByUser()
+    const user = userIdFrom(userId, 'the user id')
+    if (user === undefined) throw new TypeError('the user id must be a string or a number, and not empty')
+    return user
+  }
+
+  #checkByUser(): void {
+    if (!this.#users.isSupported) throw new SessionUnsupported(this.backend.name, 'know sessions by their user')
+    if (!this.#settings.userOf) throw new TypeError('sessions are known by user with the option userOf only')
   }
 
   #checkOpen(): void {

@@ -1,6 +1,9 @@
 import { type Backend, MemoryStore, type SessionStore } from '../src/index.ts'
 
-const VERBS = ['read', 'write', 'replace', 'touch', 'remove', 'ping', 'prune', 'count', 'scan', 'clear'] as const
+const VERBS = [
+  ...(['read', 'write', 'replace', 'touch', 'remove', 'ping', 'insert'] as const),
+  ...(['prune', 'count', 'scan', 'clear', 'findByUser', 'removeOfUser'] as const),
+]
 
 /** A sound backend in memory, some of whose verbs are replaced. Without `ping`, `prune`, … where they are undefined. */
 export function memoryWith(verbs: Partial<Backend> | ((sound: Backend) => Partial<Backend>) = {}): Backend {

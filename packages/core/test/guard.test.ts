@@ -4,7 +4,7 @@ import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
 import {
   type Backend,
   type Call,
-  type OperationMessage,
+  type OperationContext,
   SessionStore,
   type StoreOptions,
   TryAgain,
@@ -102,7 +102,7 @@ describe('a call that may succeed a moment later', () => {
   test('in one batch of a long operation, it is sent again; other batches are not', async () => {
     const batches: unknown[] = []
     const store = storeOver({
-      count: (from, call) => {
+      count: (_cutoff, from, call) => {
         batches.push([from, call.attempt])
         if (from === 'b' && call.attempt === 1) throw new TryAgain(refused)
         return { count: 1, next: { a: 'b', b: undefined }[from ?? ''] ?? (from === undefined ? 'a' : undefined) }
@@ -286,10 +286,10 @@ describe('a touch that the server refuses', () => {
 
   test('does not fail a request that only reads, and is reported', async () => {
     const { store, loaded } = await dueForTouch()
-    const messages: OperationMessage[] = []
-    const listen = (message: unknown) => messages.push(message as OperationMessage)
-    channel('session-stores:set').subscribe(listen)
-    onTestFinished(() => void channel('session-stores:set').unsubscribe(listen))
+    const messages: OperationContext[] = []
+    const listen = (message: unknown) => messages.push(message as OperationContext)
+    channel('tracing:session-stores.set:asyncEnd').subscribe(listen)
+    onTestFinished(() => void channel('tracing:session-stores.set:asyncEnd').unsubscribe(listen))
     await store.set('id', loaded)
     expect(messages).toMatchObject([{ outcome: 'refused', error: { ...unavailable, cause: { message: 'READONLY' } } }])
   })

@@ -258,9 +258,9 @@ describe('a backend that fails', () => {
     const backend = { ...makeStore().line.backend, write: () => Promise.reject(new Error('full')) }
     const messages: unknown[] = []
     const listen = (message: unknown) => messages.push(message)
-    channel('session-stores:set').subscribe(listen)
+    channel('tracing:session-stores.set:asyncEnd').subscribe(listen)
     await new SessionStore(backend).set('the-secret-id', { secret: 'data' }).catch(() => {})
-    channel('session-stores:set').unsubscribe(listen)
+    channel('tracing:session-stores.set:asyncEnd').unsubscribe(listen)
     expect(messages).toMatchObject([{ store: 'cuttable', outcome: 'error', duration: expect.any(Number) }])
     expect(JSON.stringify(messages)).not.toMatch(/the-secret-id|data/)
   })

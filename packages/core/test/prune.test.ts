@@ -4,19 +4,19 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
-import { type Backend, type OperationMessage, SessionStore } from '../src/index.ts'
+import { type Backend, type OperationContext, SessionStore } from '../src/index.ts'
 import { memoryWith } from './backends.ts'
 
 /** What each prune came to. */
-let outcomes: string[] = []
+let outcomes: unknown[] = []
 const listen = (message: unknown) => {
-  outcomes.push((message as OperationMessage).outcome)
+  outcomes.push((message as OperationContext).outcome)
 }
 function listening(): void {
   outcomes = []
-  channel('session-stores:prune').subscribe(listen)
+  channel('tracing:session-stores.prune:asyncEnd').subscribe(listen)
 }
-afterEach(() => channel('session-stores:prune').unsubscribe(listen))
+afterEach(() => channel('tracing:session-stores.prune:asyncEnd').unsubscribe(listen))
 
 function over(prune: NonNullable<Backend['prune']>, pruneInterval: number | false) {
   const closes = { count: 0 }

@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import { afterEach, describe, expect, test } from 'vitest'
-import { MemoryStore, newVersion, type OperationMessage, SessionStore } from '../src/index.ts'
+import { MemoryStore, newVersion, type OperationContext, SessionStore } from '../src/index.ts'
 import { memoryWith } from './backends.ts'
 
 const HOUR = 3_600_000
@@ -14,18 +14,18 @@ function cookie(maxAge = HOUR) {
 describe('diagnostics', () => {
   const operations = ['get', 'set', 'destroy', 'touch', 'prune', 'clear', 'count']
   let messages: string[] = []
-  const listen = (message: unknown, name: string | symbol) => {
-    const { store, outcome, duration } = message as OperationMessage
+  const listen = (context: unknown) => {
+    const { store, operation, outcome, duration } = context as OperationContext
     expect(duration).toBeGreaterThanOrEqual(0)
-    messages.push(`${String(name).replace('session-stores:', '')} ${outcome} (${store})`)
+    messages.push(`${operation} ${outcome} (${store})`)
   }
   afterEach(() => {
-    for (const each of operations) channel(`session-stores:${each}`).unsubscribe(listen)
+    for (const each of operations) channel(`tracing:session-stores.${each}:asyncEnd`).unsubscribe(listen)
   })
 
   test('each operation tells what it came to', async () => {
     messages = []
-    for (const each of operations) channel(`session-stores:${each}`).subscribe(listen)
+    for (const each of operations) channel(`tracing:session-stores.${each}:asyncEnd`).subscribe(listen)
     const store = new MemoryStore({ now: clock, pruneInterval: false })
     await store.get('id')
     await store.set('id', { cookie: cookie() })

@@ -2,6 +2,7 @@ import {
   type Backend,
   type Batch,
   type Call,
+  type Cutoff,
   expiryField,
   type KeyedRecord,
   recordFromText,
@@ -64,7 +65,13 @@ export class RedisBackend implements Backend {
     return this.#run(REPLACE, key, expected, version, value, `${timeToLive(record.expiresAt, now)}`)
   }
 
-  async touch(key: string, expiresAt: number, expected: Version, { now }: Call): Promise<boolean> {
+  async touch(
+    key: string,
+    expiresAt: number,
+    expected: Version,
+    _userId: string | undefined,
+    { now }: Call,
+  ): Promise<boolean> {
     const args = [expected, expiryField(expiresAt), `${timeToLive(expiresAt, now)}`]
     return (await this.#run<0 | 1>(TOUCH, key, ...args)) === 1
   }
@@ -88,7 +95,7 @@ export class RedisBackend implements Backend {
   }
 
   /** The keys that the servers hold: also those of sessions that ended in the last minutes. */
-  count(from: string | undefined): Promise<Batch & { count: number }> {
+  count(_cutoff: Cutoff, from: string | undefined): Promise<Batch & { count: number }> {
     const driver = this.#connection.driver
     return this.#by(driver, this.#keyspace.count(driver, from, KEYS_A_BATCH))
   }

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { channel } from 'node:diagnostics_channel'
 import { rmSync } from 'node:fs'
 import { inspect } from 'node:util'
-import { newVersion, type OperationMessage } from '@session-stores/core'
+import { newVersion, type OperationContext } from '@session-stores/core'
 import { Browser, buildApp, until } from '@session-stores/testing'
 import { RedisServer } from '@session-stores/testing/redis'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -77,13 +77,13 @@ function failureOf(attempt: Promise<unknown>): Promise<unknown> {
 
 /** The error that a save was spared since only a touch was refused. */
 async function refusedBehind(save: () => Promise<void>): Promise<unknown> {
-  const messages: OperationMessage[] = []
-  const listen = (message: unknown) => messages.push(message as OperationMessage)
-  channel('session-stores:set').subscribe(listen)
+  const messages: OperationContext[] = []
+  const listen = (message: unknown) => messages.push(message as OperationContext)
+  channel('tracing:session-stores.set:asyncEnd').subscribe(listen)
   try {
     await save()
   } finally {
-    channel('session-stores:set').unsubscribe(listen)
+    channel('tracing:session-stores.set:asyncEnd').unsubscribe(listen)
   }
   expect(messages).toMatchObject([{ outcome: 'refused' }])
   return messages[0]?.error

@@ -20,6 +20,8 @@ export type MakePair = (options: {
 
 const LIFETIME = 100_000
 const TOUCH_INTERVAL = 5000
+/** After this long, pruning finds what has expired: it leaves alone what has been over for less than two hours. In ms. */
+const UNTIL_PRUNED = 3 * 60 * 60_000
 const ids = ['id0', 'id1', 'id2']
 const keys = ['a', 'b', 'c'] as const
 
@@ -89,7 +91,12 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
       weight: 3,
       arbitrary: fc.record({
         do: fc.constant('wait' as const),
-        ms: fc.oneof(fc.nat(2 * TOUCH_INTERVAL), fc.nat(LIFETIME), fc.constant(LIFETIME)),
+        ms: fc.oneof(
+          { weight: 4, arbitrary: fc.nat(2 * TOUCH_INTERVAL) },
+          { weight: 4, arbitrary: fc.nat(LIFETIME) },
+          { weight: 2, arbitrary: fc.constant(LIFETIME) },
+          { weight: 1, arbitrary: fc.constant(LIFETIME + UNTIL_PRUNED) },
+        ),
       }),
     },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('prune' as const), process: processNumber }) },

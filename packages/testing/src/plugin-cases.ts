@@ -79,11 +79,11 @@ export const pluginCases: PluginCase[] = [
     await browser.post('/login/ada')
     const outcomes: unknown[] = []
     const listen = (message: unknown) => outcomes.push((message as { outcome: unknown }).outcome)
-    channel('session-stores:set').subscribe(listen)
+    channel('tracing:session-stores.set:asyncEnd').subscribe(listen)
     try {
       for (let n = 0; n < 3; n += 1) await browser.get('/me')
     } finally {
-      channel('session-stores:set').unsubscribe(listen)
+      channel('tracing:session-stores.set:asyncEnd').unsubscribe(listen)
     }
     assert.deepEqual(outcomes, ['skipped', 'skipped', 'skipped'])
   }),

@@ -1,12 +1,22 @@
 import { randomBytes } from 'node:crypto'
+import type { Backend } from '../backend.ts'
 import type { StoreOptions } from '../options.ts'
-import type { SessionStore } from '../store.ts'
-import { Records } from './records-view.ts'
+import { SessionStore } from '../store.ts'
+import { Records } from './records.ts'
 
-/** What a backend can do beyond the five verbs; found by looking whether the method is there. */
-export type Ability = 'ping' | 'prune' | 'count' | 'scan' | 'clear'
+/** What a backend can do beyond the five required verbs; found by looking whether the method is there. */
+export type Ability = 'ping' | 'insert' | 'prune' | 'count' | 'scan' | 'clear' | 'findByUser' | 'removeOfUser'
 
-const abilities: readonly Ability[] = ['ping', 'prune', 'count', 'scan', 'clear']
+const abilities: readonly Ability[] = [
+  'ping',
+  'insert',
+  'prune',
+  'count',
+  'scan',
+  'clear',
+  'findByUser',
+  'removeOfUser',
+]
 
 /** The abilities of a store's backend. A store's own test states the ones it expects, so that losing one fails. */
 export function abilitiesOf(store: SessionStore): Ability[] {
@@ -14,12 +24,18 @@ export function abilitiesOf(store: SessionStore): Ability[] {
 }
 
 /**
- * Opens a store on the data of this name, with these options added to the ones your server needs. The name is new for each
- * case, and its data then empty; it will do as a prefix, a table or a file: a letter, then letters and digits, 20 in all. A
- * second call with the same name opens another store on the same data, as another process would, with nothing in common
- * but the server. The case closes the stores; whoever wrote this function disposes of the data.
+ * Opens a store on the data of this name, with these options added to the ones your server needs. No other case uses the
+ * name, and its data is empty at first. It will do as a prefix, a table or a file: a letter, then letters and digits, 20 in
+ * all. A second call with the same name opens another store on the same data, as another process would: the two have
+ * nothing in common but the server. The case closes the stores; whoever wrote this function disposes of the data.
  */
 export type OpenStore = (name: string, options: StoreOptions) => SessionStore | Promise<SessionStore>
+
+/**
+ * Opens a store of the same class over a given backend. Only needed where that class overrides methods of `SessionStore`:
+ * the cases that put a server in trouble use `SessionStore` itself otherwise.
+ */
+export type OpenOver = (backend: Backend, options: StoreOptions) => SessionStore
 
 /** One promise of the contract, as something to run. */
 export interface Case {
@@ -30,7 +46,7 @@ export interface Case {
   /** The abilities without which the case does not apply. */
   needs: readonly Ability[]
   /** Rejects with an AssertionError when the promise is broken. */
-  run(openStore: OpenStore): Promise<void>
+  run(openStore: OpenStore, openOver?: OpenOver): Promise<void>
 }
 
 /** What a case has at hand. */
@@ -39,11 +55,13 @@ export interface Scene {
   store: SessionStore
   /** Another store on the same data, as another process would have it. */
   other: SessionStore
-  /** Opens one more. */
-  open(): Promise<SessionStore>
+  /** Opens one more store: with other options, or on the data of another name. */
+  open(change?: { options?: StoreOptions; name?: string }): Promise<SessionStore>
+  /** Opens a store over the backend of `store`, with a layer in between. */
+  openOver(layer: (backend: Backend) => Backend, options?: StoreOptions): SessionStore
   /** The records of `store`. */
   records: Records
-  /** The clock of both stores. It starts at the real time. */
+  /** The clock of all stores. It starts at the real time. */
   clock: Clock
 }
 
@@ -58,7 +76,7 @@ export class Clock {
   }
 }
 
-/** Writes down a case. `act` gets a store of its own, with the given options. */
+/** Writes down a case. `act` gets stores on data of its own, with the given options. */
 export function defineCase(
   rule: string,
   name: string,
@@ -69,19 +87,24 @@ export function defineCase(
     rule,
     name,
     needs,
-    async run(openStore) {
+    async run(openStore, openOver = (backend, all) => new SessionStore(backend, all)) {
       const clock = new Clock()
       const all: StoreOptions = { pruneInterval: false, now: clock.now, ...options }
       const dataName = newName()
       const opened: SessionStore[] = []
-      const open = async () => {
-        const store = await openStore(dataName, all)
-        opened.push(store)
+      const open: Scene['open'] = async ({ options: own = {}, name: ownName = dataName } = {}) => {
+        const store = await openStore(ownName, { ...all, ...own })
+        opened.unshift(store)
         return store
       }
       try {
         const [store, other] = [await open(), await open()]
-        await act({ store, other, open, records: new Records(store), clock })
+        const over: Scene['openOver'] = (layer, own = {}) => {
+          const layered = openOver(layer(store.backend), { ...all, ...own })
+          opened.unshift(layered)
+          return layered
+        }
+        await act({ store, other, open, openOver: over, records: new Records(store), clock })
       } finally {
         for (const store of opened) await store.close()
       }

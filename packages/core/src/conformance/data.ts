@@ -3,10 +3,13 @@ import type { SessionRecord, StoredRecord, Version } from '../backend.ts'
 import { keyOf } from '../key.ts'
 import type { SessionStore } from '../store.ts'
 import type { Clock } from './case.ts'
-import type { Records } from './records-view.ts'
+import type { Records } from './records.ts'
 
 /** The lifetime of the sessions in these cases, in ms: longer than any case takes, so that no server collects one. */
 export const LIFETIME = 120_000
+
+/** Records enough for several batches of most stores. */
+export const MANY = 250
 
 export interface TestSession {
   cookie: { expires: Date | null; originalMaxAge: number | null }
@@ -48,6 +51,11 @@ export function storageKey(n = 0): string {
 
 export function newRecord(clock: Clock, data = '{"a":1}', lifetime = LIFETIME): SessionRecord {
   return { data, createdAt: clock.ms, expiresAt: clock.ms + lifetime }
+}
+
+/** Writes `MANY` records, under `storageKey(0)` and so on. */
+export async function writeMany(records: Records, clock: Clock, lifetime = LIFETIME): Promise<void> {
+  for (let n = 0; n < MANY; n += 1) await records.write(storageKey(n), newRecord(clock, `{"n":${n}}`, lifetime))
 }
 
 /** The record under this key, which must be there. */

@@ -1,110 +1,128 @@
 import assert from 'node:assert/strict'
+import type { Cutoff, KeyedRecord, SessionRecord, StoredRecord, Version } from '../backend.ts'
 import { MAX_EXPIRES_AT } from '../expiry.ts'
-import { defineCase } from './case.ts'
-import { newRecord, storageKey, stored } from './data.ts'
+import type { GuardedBackend } from '../guard/guarded-backend.ts'
+import type { Limit } from '../guard/guarded-call.ts'
+import type { SessionStore } from '../store.ts'
+import { newVersion } from '../version.ts'
 
-const key = storageKey()
+/** So many batches for a few hundred records mean that it never ends. */
+const MAX_BATCHES = 1000
 
-/** The backend's read, write, touch and remove. */
-export const recordCases = [
-  defineCase('B1', 'reading a key that is not there answers undefined', async ({ records }) => {
-    assert.equal(await records.read(key), undefined)
-  }),
+/** By this nothing is over. */
+const NOTHING: Cutoff = { expiresAt: -MAX_EXPIRES_AT, createdAt: -MAX_EXPIRES_AT }
 
-  defineCase('B2', 'a record comes back exactly as it was given', async ({ records, clock }) => {
-    const odd =
-      '{"text":"quote \\" slash \\\\ nul \\u0000 line\\n é 漢 🙂 %s $1 ; --","b":[1.5,null,{}],"a":{"z":1,"a":2}}'
-    const given = { ...newRecord(clock, odd), userId: 'user-ü' }
-    const version = await records.write(key, given)
-    assert.deepEqual(await records.read(key), { record: given, version })
-    const withoutUser = newRecord(clock, '{}')
-    await records.write(key, withoutUser)
-    assert.deepEqual((await stored(records, key)).record, withoutUser)
-  }),
+/** The records of a store as the cases see them: each write makes its version, and whole-store verbs run to their end. */
+export class Records {
+  readonly #backend: GuardedBackend
 
-  defineCase('B3', 'writing again overwrites', async ({ records, clock }) => {
-    const first = await records.write(key, newRecord(clock, '{"a":1}'))
-    const second = await records.write(key, newRecord(clock, '{"a":2}'))
-    assert.notEqual(second, first)
-    assert.deepEqual(await records.read(key), {
-      record: newRecord(clock, '{"a":2}'),
-      version: second,
-    })
-  }),
+  constructor(store: SessionStore) {
+    this.#backend = store.backend
+  }
 
-  defineCase('B4', 'a record of 60 KiB is stored whole', async ({ records, clock }) => {
-    const large = newRecord(clock, `{"a":"${'é'.repeat(30 * 1024)}"}`)
-    await records.write(key, large)
-    assert.deepEqual((await stored(records, key)).record, large)
-  }),
+  /** Undefined when there is none. */
+  async read(key: string, limit?: Limit): Promise<StoredRecord | undefined> {
+    const found = await this.#backend.read(key, limit)
+    assert.notEqual(found, 'unreadable')
+    return found as StoredRecord | undefined
+  }
 
-  defineCase('B5', 'far-off expiries are kept to the millisecond', async ({ records, clock }) => {
-    const days = 24 * 60 * 60_000
-    for (const expiresAt of [
-      clock.ms + 45 * days + 1,
-      Date.UTC(2106, 1, 8),
-      Date.UTC(2200, 0, 1) + 7,
-      MAX_EXPIRES_AT,
-    ]) {
-      await records.write(key, { ...newRecord(clock), expiresAt })
-      assert.equal((await stored(records, key)).record.expiresAt, expiresAt)
+  async write(key: string, record: SessionRecord, limit?: Limit): Promise<Version> {
+    const version = newVersion()
+    await this.#backend.write(key, record, version, limit)
+    return version
+  }
+
+  /** The new version, or why there is none. */
+  async replace(
+    key: string,
+    record: SessionRecord,
+    expected: Version,
+    limit?: Limit,
+  ): Promise<Version | 'conflict' | 'missing'> {
+    const version = newVersion()
+    const answer = await this.#backend.replace(key, record, version, expected, limit)
+    return answer === 'replaced' ? version : answer
+  }
+
+  /** @param userId the one of the record at that version */
+  async touch(key: string, expiresAt: number, expected: Version, userId?: string): Promise<boolean> {
+    return this.#backend.touch(key, expiresAt, expected, userId)
+  }
+
+  /** The version, or undefined when there was a record already. */
+  async insert(key: string, record: SessionRecord, version = newVersion()): Promise<Version | undefined> {
+    return (await this.#backend.insert?.(key, record, version)) === 'inserted' ? version : undefined
+  }
+
+  /** The keys of this user's records, each once. */
+  async keysOfUser(userId: string): Promise<string[]> {
+    const keys = new Set<string>()
+    for await (const { records } of batches((from) => this.#backend.findByUser?.(userId, from))) {
+      for (const { key } of records) keys.add(key)
     }
-  }),
+    return [...keys].sort()
+  }
 
-  defineCase('B6', 'what is stored is a copy', async ({ records, clock }) => {
-    const given = newRecord(clock)
-    await records.write(key, given)
-    given.data = 'changed by the caller'
-    const first = await stored(records, key)
-    first.record.data = 'changed by the reader'
-    assert.deepEqual((await stored(records, key)).record, newRecord(clock))
-  }),
+  async *findByUser(userId: string): AsyncGenerator<KeyedRecord> {
+    for await (const { records } of batches((from) => this.#backend.findByUser?.(userId, from))) yield* records
+  }
 
-  defineCase('B7', 'records under different keys do not touch each other', async ({ records, clock }) => {
-    const keys = Array.from({ length: 64 }, (_, n) => storageKey(n))
-    await Promise.all(keys.map((each, n) => records.write(each, newRecord(clock, `{"n":${n}}`))))
-    await Promise.all(keys.filter((_, n) => n % 2 === 0).map((each) => records.remove(each)))
-    const found = await Promise.all(keys.map((each) => records.read(each)))
-    assert.deepEqual(
-      found.map((each) => each?.record.data),
-      keys.map((_, n) => (n % 2 === 0 ? undefined : `{"n":${n}}`)),
-    )
-  }),
+  async removeOfUser(userId: string, keys: string[]): Promise<number> {
+    return (await this.#backend.removeOfUser?.(userId, keys)) ?? 0
+  }
 
-  defineCase('B8', 'touching moves the expiry and leaves data and version', async ({ records, clock }) => {
-    const record = { ...newRecord(clock), userId: 'ada' }
-    const version = await records.write(key, record)
-    const expiresAt = record.expiresAt + 12_345
-    assert.equal(await records.touch(key, expiresAt, version), true)
-    assert.deepEqual(await records.read(key), { record: { ...record, expiresAt }, version })
-  }),
+  async remove(key: string): Promise<boolean> {
+    return this.#backend.remove(key)
+  }
 
-  defineCase('B9', 'touching never moves an expiry back', async ({ records, clock }) => {
-    const record = newRecord(clock)
-    const version = await records.write(key, record)
-    assert.equal(await records.touch(key, record.expiresAt, version), true)
-    assert.equal(await records.touch(key, record.expiresAt - 1, version), true)
-    assert.equal((await stored(records, key)).record.expiresAt, record.expiresAt)
-  }),
+  /** Whether this backend leaves it to core to delete what has expired. */
+  get isPruned(): boolean {
+    return this.#backend.prune !== undefined
+  }
 
-  defineCase('B10', 'touching what is gone answers false and makes nothing', async ({ records, clock }) => {
-    const version = await records.write(key, newRecord(clock))
-    await records.remove(key)
-    assert.equal(await records.touch(key, newRecord(clock).expiresAt, version), false)
-    assert.equal(await records.read(key), undefined)
-  }),
+  /** Whether this backend can list its records. */
+  get isScannable(): boolean {
+    return this.#backend.scan !== undefined
+  }
 
-  defineCase('B11', 'touching another version answers false and changes nothing', async ({ records, clock }) => {
-    const first = await records.write(key, newRecord(clock))
-    const version = await records.write(key, newRecord(clock, '{"a":2}', 60_000))
-    assert.equal(await records.touch(key, clock.ms + 300_000, first), false)
-    assert.deepEqual(await records.read(key), { record: newRecord(clock, '{"a":2}', 60_000), version })
-  }),
+  /** Deletes what is over, and answers how many records that were. */
+  async prune(cutoff: Partial<Cutoff>): Promise<number> {
+    let total = 0
+    for await (const { removed } of batches((from) => this.#backend.prune?.({ ...NOTHING, ...cutoff }, from))) {
+      total += removed
+    }
+    return total
+  }
 
-  defineCase('B12', 'removing deletes, and answers whether there was anything', async ({ records, clock }) => {
-    await records.write(key, newRecord(clock))
-    assert.equal(await records.remove(key), true)
-    assert.equal(await records.read(key), undefined)
-    assert.equal(await records.remove(key), false)
-  }),
-]
+  /** How many are not over. */
+  async count(cutoff: Partial<Cutoff>): Promise<number> {
+    let total = 0
+    for await (const { count } of batches((from) => this.#backend.count?.({ ...NOTHING, ...cutoff }, from))) {
+      total += count
+    }
+    return total
+  }
+
+  async *scan(): AsyncGenerator<KeyedRecord> {
+    for await (const { records } of batches((from) => this.#backend.scan?.(from))) yield* records
+  }
+
+  async clear(): Promise<void> {
+    for await (const _ of batches((from) => this.#backend.clear?.(from)));
+  }
+}
+
+async function* batches<B extends { next?: string | undefined }>(
+  step: (from: string | undefined) => B | undefined | Promise<B | undefined>,
+): AsyncGenerator<B> {
+  let from: string | undefined
+  for (let count = 0; count < MAX_BATCHES; count += 1) {
+    const batch = await step(from)
+    assert.ok(batch, 'the backend has the verb')
+    yield batch
+    from = batch.next
+    if (from === undefined) return
+  }
+  assert.fail('it comes to an end')
+}

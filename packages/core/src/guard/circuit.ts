@@ -28,7 +28,10 @@ export interface CircuitOwner {
   /** A ping of the part that `call` is for, which ends after `timeout`. */
   ping(call: GuardedCall): Promise<void>
   /** The circuit is closed, and nobody waits. */
-  onIdle(circuit: Circuit): void
+  onIdle(part: string): void
+  onOpened(part: string): void
+  /** @param duration how long it was open, in ms */
+  onClosed(part: string, duration: number): void
 }
 
 export type Outcome = 'passed' | 'again'
@@ -47,6 +50,7 @@ export class Circuit {
   /** Why the server is thought to be down. */
   reason: unknown
   readonly #owner: CircuitOwner
+  readonly #part: string
   #openedAt = 0
   /** How long the last ping took that failed at once, in ms; undefined when it got no answer. */
   #failedWithin: number | undefined
@@ -55,8 +59,9 @@ export class Circuit {
   #serving: symbol | undefined
   #isOver = false
 
-  constructor(owner: CircuitOwner) {
+  constructor(owner: CircuitOwner, part: string) {
     this.#owner = owner
+    this.#part = part
   }
 
   /** For a call that was sent and may be sent again. */
@@ -84,6 +89,7 @@ export class Circuit {
     this.#openedAt = performance.now()
     this.#failedWithin = undefined
     this.#serving = undefined
+    this.#owner.onOpened(this.#part)
     void this.#pingUntilAnswered(call)
   }
 
@@ -127,6 +133,7 @@ export class Circuit {
   #close(): void {
     if (!this.isOpen) return
     this.isOpen = false
+    this.#owner.onClosed(this.#part, performance.now() - this.#openedAt)
     void this.#serve(true)
   }
 
@@ -152,7 +159,7 @@ export class Circuit {
     }
     if (this.#serving !== serving) return
     this.#serving = undefined
-    if (!this.isOpen && this.#waiting.length === 0) this.#owner.onIdle(this)
+    if (!this.isOpen && this.#waiting.length === 0) this.#owner.onIdle(this.#part)
   }
 
   /** Sends all that wait, a slice at each turn of the event loop, until one has to wait again. */

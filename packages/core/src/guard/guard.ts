@@ -2,11 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isPromise } from '../awaitable.ts'
 import type { Awaitable, Backend } from '../backend.ts'
 import { TryAgain, type Verb } from '../call.ts'
+import { type BackMessage, backChannel, type DownMessage, downChannel, type StoreIdentity } from '../diagnostics.ts'
 import { isStoreError, SessionStoreUnavailable } from '../errors.ts'
 import { keyOf } from '../key.ts'
 import { Circuit, type CircuitOwner, type Outcome } from './circuit.ts'
 import { byDeadline } from './deadlines.ts'
-import { type CallOwner, GuardedCall } from './guarded-call.ts'
+import { type CallOwner, GuardedCall, type Limit } from './guarded-call.ts'
 import { scrubbed, secretsOf } from './scrub.ts'
 
 /** The least time that a call gets of a request that has waited for its whole time already, in ms. */
@@ -27,6 +28,7 @@ export class Guard implements CallOwner, CircuitOwner {
   readonly timeout: number
   readonly #backend: Backend
   readonly #now: () => number
+  readonly #identity: StoreIdentity
   /** The parts of the server that are in trouble. Usually none. */
   readonly #circuits = new Map<string, Circuit>()
   #usual = 0
@@ -34,9 +36,11 @@ export class Guard implements CallOwner, CircuitOwner {
   /**
    * @param now the store's clock
    * @param timeout how long a call may take, in ms
+   * @param identity for the diagnostics channels
    */
-  constructor(backend: Backend, now: () => number, timeout: number) {
+  constructor(backend: Backend, now: () => number, timeout: number, identity: StoreIdentity) {
     this.#backend = backend
+    this.#identity = identity
     this.#now = now
     this.timeout = timeout
   }
@@ -56,14 +60,14 @@ export class Guard implements CallOwner, CircuitOwner {
   }
 
   /** Runs one verb of the backend. What the backend answers at once is answered at once. */
-  run(verb: Verb, args: readonly unknown[], deadline: number): Awaitable<unknown> {
+  run(verb: Verb, args: readonly unknown[], limit: Limit): Awaitable<unknown> {
     const begun = performance.now()
-    const call = new GuardedCall(this, verb, args, this.#now(), deadline)
+    const call = new GuardedCall(this, verb, args, this.#now(), limit)
     if (this.#circuits.size > 0) {
       const circuit = this.#circuits.get(this.#partOf(call))
       if (circuit?.isOpen) return circuit.enter(call)
     }
-    if (begun >= deadline) throw this.#unavailable('no answer in time', call)
+    if (begun >= limit.deadline) throw this.#unavailable('no answer in time', call)
     call.firstSentAt = begun
     call.sentAt = begun
     let answer: Awaitable<unknown>
@@ -116,7 +120,7 @@ export class Guard implements CallOwner, CircuitOwner {
 
   async ping(work: { verb: Verb; key: string | undefined }): Promise<void> {
     const begun = performance.now()
-    const call = new GuardedCall(this, 'ping', [work], this.#now(), begun + this.timeout)
+    const call = new GuardedCall(this, 'ping', [work], this.#now(), { deadline: begun + this.timeout })
     const timer = setTimeout(() => call.reject(undefined), this.timeout).unref()
     try {
       await (this.#backend.ping ? this.#backend.ping(work, call) : this.#backend.read(keyOf('ping'), call))
@@ -126,8 +130,16 @@ export class Guard implements CallOwner, CircuitOwner {
     }
   }
 
-  onIdle(circuit: Circuit): void {
-    for (const [part, each] of this.#circuits) if (each === circuit) this.#circuits.delete(part)
+  onOpened(part: string): void {
+    downChannel.publish({ ...this.#identity, part } satisfies DownMessage)
+  }
+
+  onClosed(part: string, duration: number): void {
+    backChannel.publish({ ...this.#identity, part, duration } satisfies BackMessage)
+  }
+
+  onIdle(part: string): void {
+    this.#circuits.delete(part)
   }
 
   onExpired(call: GuardedCall): void {
@@ -188,7 +200,7 @@ export class Guard implements CallOwner, CircuitOwner {
     const part = this.#partOf(call)
     let circuit = this.#circuits.get(part)
     if (circuit === undefined) {
-      circuit = new Circuit(this)
+      circuit = new Circuit(this, part)
       this.#circuits.set(part, circuit)
     }
     return circuit

@@ -1,9 +1,19 @@
-import type { Awaitable, Backend, Batch, KeyedRecord, SessionRecord, StoredRecord, Version } from '../backend.ts'
-import type { Call } from '../call.ts'
+import type {
+  Awaitable,
+  Backend,
+  Batch,
+  Cutoff,
+  KeyedRecord,
+  SessionRecord,
+  StoredRecord,
+  Version,
+} from '../backend.ts'
+import type { StoreIdentity } from '../diagnostics.ts'
 import { Guard } from './guard.ts'
+import type { Limit } from './guarded-call.ts'
 
-/** What a guarded verb needs to know of a call; without it, it may take the store's `timeout` from now. */
-export type Limit = Pick<Call, 'deadline'>
+/** The records as the rest of core uses them: a guarded backend, or a layer over it. */
+export type Records = Omit<GuardedBackend, 'guard'>
 
 /**
  * A backend behind a guard, and a backend itself, with the same optional verbs: each verb ends by its deadline, is tried
@@ -12,23 +22,39 @@ export type Limit = Pick<Call, 'deadline'>
 export class GuardedBackend implements Backend {
   readonly name: string
   readonly guard: Guard
-  readonly prune?: (before: number, from?: string, limit?: Limit) => Awaitable<Batch & { removed: number }>
-  readonly count?: (from?: string, limit?: Limit) => Awaitable<Batch & { count: number }>
+  readonly insert?: (
+    key: string,
+    record: SessionRecord,
+    version: Version,
+    limit?: Limit,
+  ) => Awaitable<'inserted' | 'exists'>
+  readonly prune?: (cutoff: Cutoff, from?: string, limit?: Limit) => Awaitable<Batch & { removed: number }>
+  readonly count?: (cutoff: Cutoff, from?: string, limit?: Limit) => Awaitable<Batch & { count: number }>
   readonly scan?: (from?: string, limit?: Limit) => Awaitable<Batch & { records: KeyedRecord[] }>
   readonly clear?: (from?: string, limit?: Limit) => Awaitable<Batch>
+  readonly findByUser?: (userId: string, from?: string, limit?: Limit) => Awaitable<Batch & { records: KeyedRecord[] }>
+  readonly removeOfUser?: (userId: string, keys: string[], limit?: Limit) => Awaitable<number>
   readonly ping?: () => Awaitable<void>
 
   /**
    * @param now the store's clock
    * @param timeout how long a call may take, in ms
+   * @param identity for the diagnostics channels
    */
-  constructor(backend: Backend, now: () => number, timeout: number) {
+  constructor(backend: Backend, now: () => number, timeout: number, identity: StoreIdentity) {
     this.name = backend.name
-    this.guard = new Guard(backend, now, timeout)
-    if (backend.prune) this.prune = (before, from, limit) => this.#run('prune', [before, from], limit)
-    if (backend.count) this.count = (from, limit) => this.#run('count', [from], limit)
+    this.guard = new Guard(backend, now, timeout, identity)
+    if (backend.insert) {
+      this.insert = (key, record, version, limit) => this.#run('insert', [key, record, version], limit)
+    }
+    if (backend.prune) this.prune = (cutoff, from, limit) => this.#run('prune', [cutoff, from], limit)
+    if (backend.count) this.count = (cutoff, from, limit) => this.#run('count', [cutoff, from], limit)
     if (backend.scan) this.scan = (from, limit) => this.#run('scan', [from], limit)
     if (backend.clear) this.clear = (from, limit) => this.#run('clear', [from], limit)
+    if (backend.findByUser) this.findByUser = (userId, from, limit) => this.#run('findByUser', [userId, from], limit)
+    if (backend.removeOfUser) {
+      this.removeOfUser = (userId, keys, limit) => this.#run('removeOfUser', [userId, keys], limit)
+    }
     if (backend.ping) this.ping = () => this.#run('ping', [{ verb: 'ping', key: undefined }])
   }
 
@@ -50,8 +76,8 @@ export class GuardedBackend implements Backend {
     return this.#run('replace', [key, record, version, expected], limit)
   }
 
-  touch(key: string, expiresAt: number, expected: Version, limit?: Limit): Awaitable<boolean> {
-    return this.#run('touch', [key, expiresAt, expected], limit)
+  touch(key: string, expiresAt: number, expected: Version, userId?: string, limit?: Limit): Awaitable<boolean> {
+    return this.#run('touch', [key, expiresAt, expected, userId], limit)
   }
 
   remove(key: string, limit?: Limit): Awaitable<boolean> {
@@ -59,6 +85,6 @@ export class GuardedBackend implements Backend {
   }
 
   #run<T>(verb: Parameters<Guard['run']>[0], args: readonly unknown[], limit?: Limit): Awaitable<T> {
-    return this.guard.run(verb, args, limit?.deadline ?? this.guard.deadline()) as Awaitable<T>
+    return this.guard.run(verb, args, limit ?? { deadline: this.guard.deadline() }) as Awaitable<T>
   }
 }

@@ -1,13 +1,21 @@
 import type { Call, Verb, Work } from '../call.ts'
 import { deadlines, type Timed } from './deadlines.ts'
 
+/** What a guarded verb needs to know of a call; without it, it may take the store's `timeout` from now. */
+export interface Limit {
+  /** On the clock of `performance.now()`. */
+  deadline: number
+  /** Filled in: how many calls went to the server together with this one. */
+  batchSize?: number | undefined
+}
+
 /** What a call reports to when its time is up. Must reject it. */
 export interface CallOwner {
   onExpired(call: GuardedCall): void
 }
 
 /** The verbs whose first argument is the key of a record. */
-const KEYED: ReadonlySet<Verb> = new Set(['read', 'write', 'replace', 'touch', 'remove'])
+const KEYED: ReadonlySet<Verb> = new Set(['read', 'write', 'insert', 'replace', 'touch', 'remove'])
 
 /** How many blocks of the event loop move a deadline on: where it is blocked all the time, a call still ends. */
 const MAX_EXTENSIONS = 8
@@ -30,6 +38,7 @@ export class GuardedCall implements Call, Work, Timed {
   isAlone = false
   isSettled = false
   readonly #owner: CallOwner
+  readonly #limit: Limit
   #promise: Promise<unknown> | undefined
   #resolve: ((value: unknown) => void) | undefined
   #reject: ((reason: unknown) => void) | undefined
@@ -37,17 +46,22 @@ export class GuardedCall implements Call, Work, Timed {
   #isRejected = false
   #extensions = 0
 
-  constructor(owner: CallOwner, verb: Verb, args: readonly unknown[], now: number, deadline: number) {
+  constructor(owner: CallOwner, verb: Verb, args: readonly unknown[], now: number, limit: Limit) {
     this.#owner = owner
     this.verb = verb
     this.args = args
     this.now = now
-    this.deadline = deadline
-    this.due = deadline
+    this.#limit = limit
+    this.deadline = limit.deadline
+    this.due = limit.deadline
   }
 
   get key(): string | undefined {
     return KEYED.has(this.verb) ? (this.args[0] as string) : undefined
+  }
+
+  set batchSize(size: number) {
+    this.#limit.batchSize = size
   }
 
   get signal(): AbortSignal {

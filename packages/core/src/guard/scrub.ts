@@ -56,16 +56,18 @@ function fieldsOf(error: unknown): Fields {
 }
 
 function quotes(text: string, secrets: readonly string[]): boolean {
-  return secrets.some((secret) => text.includes(beginningOf(secret)))
+  return secrets.some((secret) => beginningsOf(secret).some((each) => text.includes(each)))
 }
 
 function withoutQuotes(text: string, secrets: readonly string[]): string {
-  const quoted = secrets.map((secret) => text.indexOf(beginningOf(secret))).filter((at) => at >= 0)
-  return quoted.length === 0
+  const quoted = secrets.flatMap(beginningsOf).map((each) => text.indexOf(each))
+  const found = quoted.filter((at) => at >= 0)
+  return found.length === 0
     ? text
-    : `${text.slice(0, Math.min(...quoted))}… (the rest quotes the session and is left out)`
+    : `${text.slice(0, Math.min(...found))}… (the rest quotes the session and is left out)`
 }
 
-function beginningOf(secret: string): string {
-  return secret.slice(0, LEAST_QUOTED)
+/** As it is, and as it stands within JSON. */
+function beginningsOf(secret: string): string[] {
+  return [secret.slice(0, LEAST_QUOTED), JSON.stringify(secret.slice(0, LEAST_QUOTED)).slice(1, -1)]
 }

@@ -1,0 +1,119 @@
+import type { Batch, KeyedRecord } from './backend.ts'
+import { wrongOption } from './check-options.ts'
+import { isExpired, trueExpiry } from './expiry.ts'
+import { lifetimeOf } from './face/session.ts'
+import type { Records } from './guard/guarded-backend.ts'
+import type { SessionData } from './options.ts'
+import type { Settings } from './settings.ts'
+
+/** How many sessions one command ends. */
+const REMOVE_BATCH = 100
+
+/** A session as it shows in the list of its user. Times are in ms since the epoch. */
+export interface UserSession<Session> {
+  /** The SHA-256 of the session's id. Names the session, and does not let anybody in: safe to show and to send back. */
+  handle: string
+  createdAt: number
+  /**
+   * When it was last used, to within `touchInterval`, for a request that changes nothing is not noted down before. In the
+   * last stretch before `absoluteTimeout` ends the session it stands still.
+   */
+  lastActiveAt: number
+  expiresAt: number
+  session: Session
+}
+
+/** What is done with all sessions of one user. */
+export class Users {
+  readonly #backend: Records
+  readonly #records: Records
+  readonly #decode: (data: string, expiresAt: number) => SessionData | undefined
+  readonly #settings: Settings
+
+  /**
+   * @param backend the records as they are stored: what ends must end though it cannot be read
+   * @param records the records as the application wrote them
+   */
+  constructor(
+    backend: Records,
+    records: Records,
+    decode: (data: string, expiresAt: number) => SessionData | undefined,
+    settings: Settings,
+  ) {
+    this.#backend = backend
+    this.#records = records
+    this.#decode = decode
+    this.#settings = settings
+  }
+
+  get isSupported(): boolean {
+    return this.#backend.findByUser !== undefined && this.#backend.removeOfUser !== undefined
+  }
+
+  /** Last used first. */
+  async list(userId: string): Promise<UserSession<SessionData>[]> {
+    const now = this.#settings.now()
+    const found = new Map<string, UserSession<SessionData>>()
+    for await (const { key: handle, record } of recordsOf(this.#records, userId)) {
+      const expiresAt = trueExpiry(record, this.#settings.absoluteTimeout)
+      const session = isExpired(expiresAt, now) ? undefined : this.#decode(record.data, expiresAt)
+      if (session === undefined) continue
+      const lifetime = lifetimeOf(session, this.#settings.ttl)
+      const lastActiveAt = lifetime === undefined ? record.createdAt : Math.max(expiresAt - lifetime, record.createdAt)
+      found.set(handle, { handle, createdAt: record.createdAt, lastActiveAt, expiresAt, session })
+    }
+    return [...found.values()].sort((a, b) => b.lastActiveAt - a.lastActiveAt || (a.handle < b.handle ? -1 : 1))
+  }
+
+  /** @param except the key of a session that stays */
+  async destroy(userId: string, except?: string): Promise<number> {
+    const keys = new Set<string>()
+    for await (const { key } of recordsOf(this.#backend, userId)) if (key !== except) keys.add(key)
+    return this.#remove(userId, [...keys])
+  }
+
+  /** Ends those sessions of the user beyond `maxPerUser` that were idle longest, but never the one under `key`. */
+  async enforceLimit(userId: string, key: string): Promise<void> {
+    const { maxPerUser } = this.#settings
+    if (maxPerUser === undefined) return
+    const others = (await this.list(userId)).filter(({ handle }) => handle !== key)
+    const excess = others.slice(maxPerUser - 1)
+    if (excess.length > 0) {
+      await this.#remove(
+        userId,
+        excess.map(({ handle }) => handle),
+      )
+    }
+  }
+
+  async #remove(userId: string, keys: string[]): Promise<number> {
+    let removed = 0
+    for (let from = 0; from < keys.length; from += REMOVE_BATCH) {
+      removed += (await this.#backend.removeOfUser?.(userId, keys.slice(from, from + REMOVE_BATCH))) ?? 0
+    }
+    return removed
+  }
+}
+
+async function* recordsOf(records: Records, userId: string): AsyncGenerator<KeyedRecord> {
+  let from: string | undefined
+  do {
+    const batch: (Batch & { records: KeyedRecord[] }) | undefined = await records.findByUser?.(userId, from)
+    if (batch === undefined) return
+    yield* batch.records
+    from = batch.next
+  } while (from !== undefined)
+}
+
+/**
+ * The user id as records keep it. Nobody's sessions have none: an empty text, too, would make one user of all visitors who
+ * are not logged in.
+ * @param what the option or argument that it comes from, for the error
+ * @throws TypeError when it is neither a text nor a number
+ */
+export function userIdFrom(value: unknown, what: string): string | undefined {
+  if (value === undefined || value === null || value === '') return undefined
+  if (typeof value === 'string') return value
+  if (typeof value === 'number' && Number.isFinite(value)) return String(value)
+  throw wrongOption(what, 'a string, a number or undefined', value)
+}

@@ -1,0 +1,68 @@
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import type { Call, StoredRecord } from '../../src/index.ts'
+import { type Broken, brokenProcess } from './open.ts'
+
+/** What can be wrong with calls that are given up. */
+export const brokenGivingUp: Broken[] = [
+  {
+    what: 'a backend that loses a connection with each call that is given up',
+    noticedBy: ['B37'],
+    ...brokenProcess(({ read }) => {
+      let idle = 4
+      const waiting: Array<() => void> = []
+      const connect = async () => {
+        if (idle === 0) await new Promise<void>((resolve) => waiting.push(resolve))
+        else idle -= 1
+      }
+      const release = () => {
+        const next = waiting.shift()
+        if (next) next()
+        else idle += 1
+      }
+      return {
+        read: async (key, call) => {
+          await connect()
+          await slowForTheImpatient(call)
+          if (!call.signal.aborted) release()
+          return read(key)
+        },
+      }
+    }),
+  },
+  {
+    what: 'a backend that gives the answer to a call that was given up to the next one',
+    noticedBy: ['B37'],
+    ...brokenProcess(({ read }) => {
+      const waiting: Array<(found: StoredRecord | undefined) => void> = []
+      let last: Promise<unknown> = Promise.resolve()
+      return {
+        read: (key, call) => {
+          const answer = new Promise<StoredRecord | undefined>((resolve) => {
+            waiting.push(resolve)
+            call.signal.addEventListener('abort', () => waiting.splice(waiting.indexOf(resolve), 1))
+          })
+          last = last.then(() => slowForTheImpatient(call)).then(() => waiting.shift()?.(read(key)))
+          return answer
+        },
+      }
+    }),
+  },
+  {
+    what: 'a backend that stops halfway when a call is given up',
+    noticedBy: ['B38'],
+    ...brokenProcess(({ write }) => ({
+      write: async (key, { userId, ...record }, version, call) => {
+        write(key, record, version)
+        if (userId === undefined) return
+        await slowForTheImpatient(call)
+        if (!call.signal.aborted) write(key, { ...record, userId }, version)
+      },
+    })),
+  },
+]
+
+/** A round trip: long enough for those to give up who wait for a moment only. */
+async function slowForTheImpatient({ deadline }: Call): Promise<void> {
+  if (deadline - performance.now() < 10) await sleep(10)
+  else await nextTurn()
+}

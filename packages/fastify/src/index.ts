@@ -1,0 +1,3 @@
+export { type LogInOptions, logIn, logOut, type SessionFields } from './log-in.ts'
+export type { SessionsOptions } from './options.ts'
+export { sessions, sessions as default } from './plugin.ts'
