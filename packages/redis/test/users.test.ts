@@ -74,7 +74,7 @@ describe.each(places)('the index of a user: $where', ({ connect }) => {
     await write(1, recordOf('ada'))
     const name = (await index()) as string
     const minute = Math.floor(Date.now() / MINUTE)
-    await client.zadd(name, (minute - 1) * 1e6, keyNumber(2), (minute + 2) * 1e6, keyNumber(3))
+    await client.zadd(name, `${(minute - 1) * 1e6}`, keyNumber(2), `${(minute + 2) * 1e6}`, keyNumber(3))
     await write(4, recordOf('ada'))
     expect((await client.zrange(name, 0, -1)).sort()).toEqual([1, 3, 4].map(keyNumber))
   })
@@ -85,7 +85,7 @@ describe.each(places)('the index of a user: $where', ({ connect }) => {
     await write(1, recordOf('ada'))
     const name = (await index()) as string
     const minute = Math.floor(Date.now() / MINUTE)
-    const listedBefore = (minutes: number) => (minute + 1440) * 1e6 + ((minute - minutes) % 1e6)
+    const listedBefore = (minutes: number) => `${(minute + 1440) * 1e6 + ((minute - minutes) % 1e6)}`
     // As a process leaves it that has not written the session yet; on a server whose clock is ahead; and long ago.
     await client.zadd(
       name,
