@@ -85,6 +85,16 @@ describe('a server that does not answer', () => {
     expect(await impatient.get('id')).toMatchObject({ a: 1 })
   })
 
+  test('a ping says no as soon as it is asked to', async () => {
+    const { line, store } = makeStore({ timeout: 60_000 })
+    await store.ping({ timeout: 50 })
+    line.cut()
+    await expect(store.ping({ timeout: 50 })).rejects.toMatchObject(unavailable) // or the test takes a minute
+    line.mend()
+    await store.ping({ timeout: 50 })
+    await expect(store.ping({ timeout: 0 })).rejects.toThrow('timeout must be a whole number of ms from 1')
+  })
+
   test('while it is thought to be down, only pings are sent', async () => {
     const { line, store } = makeStore({ timeout: 50 })
     line.cut()
