@@ -104,14 +104,19 @@ describe('a server that does not answer', () => {
     expect(line.calls - before).toBeLessThanOrEqual(1)
   })
 
-  test('a closed store asks no more whether it is back', async () => {
+  test('a closed store asks no more whether it is back, also when a call was under way', async () => {
     const { line, store } = makeStore({ timeout: 50 })
     line.cut()
     await expect(store.get('id')).rejects.toMatchObject(unavailable)
     await store.close()
-    const before = line.calls
+    const late = makeStore({ timeout: 50 })
+    late.line.cut()
+    const underWay = late.store.get('id')
+    await late.store.close()
+    await expect(underWay).rejects.toMatchObject(unavailable)
+    const before = [line.calls, late.line.calls]
     await sleep(500) // four pings
-    expect(line.calls).toBe(before)
+    expect([line.calls, late.line.calls]).toEqual(before)
   })
 
   test('one call that hangs does not keep others from a server that answers', async () => {
