@@ -6,22 +6,26 @@ export interface Statement {
   readonly text: string
   /** For those worth preparing. Of the text, so that two tables on one connection never share one. */
   readonly name?: string
-  /** Whether to tell the server to stop it when its time is up, and not only close the connection. */
-  readonly cancel?: boolean
+  /** Whether it can neither write nor wait for the lock of a row. */
+  readonly reads?: boolean
 }
 
 export type Statements = ReturnType<typeof statementsFor>
 
-/** How long the slots of the column `expires_slot` are. Changing it takes a migration. */
-export const SLOT = '15 minutes'
+/** How long the slots of the column `expires_slot` are, in ms: a quarter of an hour. Changing it takes a migration. */
+export const SLOT = 15 * 60_000
 
-/** Everything the store says to a table, except for what makes the table (see migrations.ts). */
-export function statementsFor({ table, migrations }: Names) {
+/** The largest value of type bigint. */
+export const BEYOND = '9223372036854775807'
+
+/** Everything the store says to a table, except for what makes the table (see migrations.ts). Times are in ms. */
+export function statementsFor({ table }: Names) {
   return {
-    read: prepared(`
-      select data::text, user_id::text, (extract(epoch from created_at) * 1000)::bigint::text,
-        (extract(epoch from expires_at) * 1000)::bigint::text, version::text
-      from ${table} where id = $1`),
+    read: prepared(
+      `
+      select data, user_id, created_at::text, expires_at::text, version from ${table} where id = $1`,
+      true,
+    ),
 
     write: prepared(`
       insert into ${table} (id, data, user_id, created_at, expires_at, version) values ($1, $2, $3, $4, $5, $6)
@@ -29,15 +33,24 @@ export function statementsFor({ table, migrations }: Names) {
         data = excluded.data, user_id = excluded.user_id, created_at = excluded.created_at,
         expires_at = excluded.expires_at, version = excluded.version`),
 
-    // The new version counts as well as the one asked for: so a replay finds its own write, and succeeds.
+    // The new version counts as well as the one asked for: so a replay finds its own write, and succeeds. It leaves the
+    // expiry alone, which a touch may have moved since.
     replace: prepared(`
       with replaced as (
-        update ${table} set data = $2, user_id = $3, created_at = $4, expires_at = $5, version = $6
+        update ${table} set data = $2, user_id = $3, created_at = $4,
+          expires_at = case version when $6 then expires_at else $5 end, version = $6
         where id = $1 and version in ($6, $7)
         returning 1
       )
       select case when exists (select from replaced) then 'replaced'
         when exists (select from ${table} where id = $1) then 'conflict' else 'missing' end`),
+
+    // A replay finds its own version, and counts as inserted.
+    insert: {
+      text: `
+      insert into ${table} as stored (id, data, user_id, created_at, expires_at, version) values ($1, $2, $3, $4, $5, $6)
+      on conflict (id) do update set version = excluded.version where stored.version = excluded.version`,
+    },
 
     touch: prepared(`
       update ${table} set expires_at = greatest(expires_at, $2) where id = $1 and version = $3`),
@@ -45,54 +58,85 @@ export function statementsFor({ table, migrations }: Names) {
     remove: prepared(`
       delete from ${table} where id = $1`),
 
-    // It waits for nothing on the server, so there is nothing to stop.
-    ping: { text: 'select 1', cancel: false },
-
-    // In the order of the index, from where the last batch ended. Rows that another process prunes or a request writes are
-    // left for later: nobody waits. A row that changed before it was locked is looked at again, so that nothing goes that
-    // was prolonged meanwhile.
+    // Backwards through the index, from what has just expired: deleted rows that a long transaction keeps in the table are
+    // passed over last, when there is nothing else left to do. Rows that another process prunes or a request writes are left
+    // for later: nobody waits. A row that changed before it was locked is looked at again, so that nothing goes that was
+    // prolonged meanwhile. By the process's clock alone only what is long over goes: see Backend.prune.
     prune: {
       text: `
-      delete from ${table} where expires_at <= $1 and id = any(array(
+      with ended as (
+        select greatest($1, least($2, floor(extract(epoch from statement_timestamp()) * 1000)::bigint)) as at
+      )
+      delete from ${table} where expires_at <= (select at from ended) and id = any(array(
         select id from ${table}
-        where (expires_slot, created_at) >= ($3, $4)
-          and expires_slot <= date_bin('${SLOT}', $1::timestamptz, 'epoch') and expires_at <= $1
-        order by expires_slot, created_at limit $2 for update skip locked
-      )) returning (extract(epoch from expires_slot) * 1000)::bigint::text, (extract(epoch from created_at) * 1000)::bigint::text`,
+        where (expires_slot, created_at) <= (least($3, (select at / ${SLOT} from ended)), $4)
+          and expires_at <= (select at from ended)
+        order by expires_slot desc, created_at desc limit $5 for update skip locked
+      )) returning expires_slot::text, created_at::text`,
     },
 
-    // Whole slots from the index alone; only of the slot we are in are the rows looked at.
+    // By age there is no index, and none is worth its cost. Within each slot the rows are in the order of their age, though,
+    // so this skips from slot to slot through the index.
+    pruneOld: {
+      text: `
+      with recursive slots (slot, n) as (
+        (select expires_slot, 1 from ${table} where expires_slot > $2 order by expires_slot limit 1)
+        union all
+        select (select expires_slot from ${table} where expires_slot > slot order by expires_slot limit 1), n + 1
+        from slots where slot is not null and n < $3
+      ), gone as (
+        delete from ${table} where created_at <= $1 and id = any(array(
+          select old.id from slots, lateral (
+            select id from ${table} where expires_slot = slot and created_at <= $1
+            order by created_at limit $4 for update skip locked
+          ) old limit $4
+        )) returning 1
+      )
+      select (select count(*) from gone)::text, count(slot)::text, max(slot)::text from slots`,
+    },
+
+    // As many rows as one batch has, and those that are level with the last of them in the index. Whole slots from the
+    // index alone; only of the slot that has begun to expire are the rows looked at.
     count: {
       text: `
+      with stop as (
+        select expires_slot, created_at from ${table}
+        where expires_slot >= $1::bigint / ${SLOT} and (expires_slot, created_at) > ($3, $4)
+        order by expires_slot, created_at offset $5 limit 1
+      ), range as (
+        select coalesce(max(expires_slot), ${BEYOND}) as slot, coalesce(max(created_at), ${BEYOND}) as created from stop
+      )
       select ((
-        select count(*) from ${table} where expires_slot > date_bin('${SLOT}', $1::timestamptz, 'epoch')
+        select count(*) from ${table}
+        where expires_slot > $1::bigint / ${SLOT} and created_at > $2 and (expires_slot, created_at) > ($3, $4)
+          and (expires_slot, created_at) <= ((select slot from range), (select created from range))
       ) + (
-        select count(*) from ${table} where expires_slot = date_bin('${SLOT}', $1::timestamptz, 'epoch') and expires_at > $1
-      ))::text`,
+        select count(*) from ${table}
+        where expires_slot = $1::bigint / ${SLOT} and expires_at > $1::bigint and created_at > $2
+          and (expires_slot, created_at) > ($3, $4)
+          and (expires_slot, created_at) <= ((select slot from range), (select created from range))
+      ))::text, expires_slot::text, created_at::text from (select) one left join stop on true`,
     },
 
     scan: {
       text: `
-      select encode(id, 'hex'), data::text, user_id::text, (extract(epoch from created_at) * 1000)::bigint::text,
-        (extract(epoch from expires_at) * 1000)::bigint::text
+      select encode(id, 'hex'), data, user_id, created_at::text, expires_at::text
       from ${table} where id > $1 order by id limit $2`,
     },
 
     // In the order of the keys, so that two at once never wait for each other in a ring.
     clear: {
       text: `
-      delete from ${table} where id = any(array(
-        select id from ${table} where id > $1 order by id limit $2 for update
-      )) returning encode(id, 'hex')`,
-    },
-
-    // An error, too, when the other table is not there.
-    schemaVersion: {
-      text: `select coalesce(max(version), 0)::text, (select 1 from ${table} limit 0) from ${migrations}`,
+      with gone as (
+        delete from ${table} where id = any(array(
+          select id from ${table} where id > $1 order by id limit $2 for update
+        )) returning encode(id, 'hex') as hex
+      )
+      select count(*)::text, max(hex collate "C") from gone`,
     },
   } satisfies Record<string, Statement>
 }
 
-function prepared(text: string): Statement {
-  return { text, name: `session-stores-${createHash('sha256').update(text).digest('hex').slice(0, 24)}` }
+function prepared(text: string, reads = false): Statement {
+  return { text, name: `session-stores-${createHash('sha256').update(text).digest('hex').slice(0, 24)}`, reads }
 }

@@ -15,20 +15,23 @@ describe.skipIf(noNewestPostgres)('on a large table of the newest Postgres', () 
   testPlans(usePool(() => server().url()))
 })
 
-const { ping, schemaVersion, ...statements } = statementsFor(namesFor(undefined, 'sessions'))
-const [id, now, then] = [Buffer.alloc(32, 7), new Date().toISOString(), new Date(0).toISOString()]
+const statements = statementsFor(namesFor('public', 'sessions'))
+const [id, now] = [`\\x${'07'.repeat(32)}`, `${Date.now()}`]
+const LAST = `${2n ** 63n - 1n}`
 
 /** For each statement on the table: values as the store sends them, and the indexes that must be used. */
-const expected: Record<keyof typeof statements, { values: unknown[]; indexes: string[] }> = {
+const expected: Record<keyof typeof statements, { values: (string | null)[]; indexes: string[] }> = {
   read: { values: [id], indexes: ['sessions_pkey'] },
   write: { values: [id, '{}', null, now, now, 'v'], indexes: [] },
   replace: { values: [id, '{}', null, now, now, 'v', 'w'], indexes: ['sessions_pkey', 'sessions_pkey'] },
+  insert: { values: [id, '{}', null, now, now, 'v'], indexes: [] },
   touch: { values: [id, now, 'v'], indexes: ['sessions_pkey'] },
   remove: { values: [id], indexes: ['sessions_pkey'] },
-  prune: { values: [now, 500, then, then], indexes: ['sessions_pkey', 'sessions_slot_idx'] },
-  count: { values: [now], indexes: ['sessions_slot_idx', 'sessions_slot_idx'] },
-  scan: { values: [id, 100], indexes: ['sessions_pkey'] },
-  clear: { values: [id, 2000], indexes: ['sessions_pkey', 'sessions_pkey'] },
+  prune: { values: [now, now, LAST, LAST, '500'], indexes: ['sessions_pkey', 'sessions_slot_idx'] },
+  pruneOld: { values: [now, '0', '200', '500'], indexes: ['sessions_pkey', 'sessions_slot_idx', 'sessions_slot_idx'] },
+  count: { values: [now, '0', '0', '0', '20000'], indexes: Array(3).fill('sessions_slot_idx') },
+  scan: { values: [id, '100'], indexes: ['sessions_pkey'] },
+  clear: { values: [id, '1000'], indexes: ['sessions_pkey', 'sessions_pkey'] },
 }
 
 interface Plan {
@@ -43,8 +46,9 @@ function testPlans(pool: () => pg.Pool): void {
     // A third has expired: so many that the server would rather read the table from its beginning, were it let.
     await pool().query(
       `insert into sessions select sha256(n::text::bytea), json_build_object('text', repeat('x', 300)), null,
-         now() - random() * interval '30 days', now() + (random() - 0.33) * interval '30 days', 'v' || n
+         $1 - random() * 2.6e9, $1 + (random() - 0.33) * 2.6e9, 'v' || n
        from generate_series(1, 100000) n`,
+      [now],
     )
     await pool().query('vacuum analyze sessions')
   })
