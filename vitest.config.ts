@@ -14,6 +14,7 @@ export default defineConfig({
       project('postgres', 'packages/postgres'),
       project('memcached', 'packages/memcached'),
       project('fastify', 'packages/fastify'),
+      project('otel', 'packages/otel'),
       project('demo', 'apps/demo'),
       project('packaging', 'apps/packaging'),
       project('lmdb-store', 'examples/lmdb-store'),

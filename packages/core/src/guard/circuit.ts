@@ -30,7 +30,7 @@ export interface CircuitOwner {
   /** The circuit is closed, and nobody waits. */
   onIdle(part: string): void
   onOpened(part: string): void
-  /** @param duration how long it was open, in ms */
+  /** Once for each `onOpened`. @param duration how long it was open, in ms */
   onClosed(part: string, duration: number): void
 }
 
@@ -96,7 +96,9 @@ export class Circuit {
   /** Stops pinging. Whoever still waits does so until its time is up. */
   end(): void {
     this.#isOver = true
+    if (!this.isOpen) return
     this.isOpen = false
+    this.#owner.onClosed(this.#part, performance.now() - this.#openedAt)
   }
 
   async #pingUntilAnswered(call: GuardedCall): Promise<void> {
