@@ -45,6 +45,11 @@ export class PostgresServer {
     return `postgres://${user}@${this.host}:${this.port}/${database}`
   }
 
+  /** Of the first of its processes, whose children are the others. */
+  get pid(): number | undefined {
+    return this.#process?.pid
+  }
+
   /** The end of the server's log. */
   get output(): string {
     return this.#process?.output ?? ''

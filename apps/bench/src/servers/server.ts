@@ -1,0 +1,39 @@
+import type { Contestant, Place, Table } from '../contestants/contestant.ts'
+
+/** What a kind of store keeps its sessions in, seen from outside of any store. */
+export interface Server {
+  /** As it says itself. */
+  readonly version: string
+  /** On loopback; 0 where there is none. */
+  readonly port: number
+  /** Of the process that does its work; undefined where that is the application's. */
+  readonly pid: number | undefined
+  /** A place for the contestant of this name, empty at first. */
+  placeFor(name: string): Promise<Place>
+  /** Removes all sessions of the contestant. */
+  clear(contestant: Contestant, place: Place): Promise<void>
+  /** Everything it keeps for the contestant, as text: keys and values. */
+  dump(contestant: Contestant, place: Place): Promise<string>
+  /** Puts what no store has written in place of each stored session. */
+  spoil(contestant: Contestant, place: Place): Promise<void>
+  /** How many bytes it needs for the sessions it keeps now. */
+  size(contestant: Contestant, place: Place): Promise<number>
+  /** How often each command was asked of it so far, by name; undefined where there is nobody to ask. */
+  commands?(): Promise<Record<string, number>>
+  /** Whether something is kept that will never go by itself. */
+  keepsForEver?(): Promise<boolean>
+  /** Takes it away as an outage does, until `comeBack` is called. */
+  outages: Outage[]
+  stop(): Promise<void>
+}
+
+export interface Outage {
+  name: string
+  /** Resolves to what brings it back. */
+  begin(place: Place): Promise<() => Promise<void>>
+}
+
+export function tableOf({ name, table }: Contestant): Table {
+  if (table === undefined) throw new Error(`${name} has no table`)
+  return table
+}
