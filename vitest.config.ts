@@ -15,6 +15,7 @@ export default defineConfig({
       project('memcached', 'packages/memcached'),
       project('demo', 'apps/demo'),
       project('packaging', 'apps/packaging'),
+      project('bench', 'apps/bench'),
       project('lmdb-store', 'examples/lmdb-store'),
     ],
   },

@@ -5,7 +5,7 @@ import { REFERENCE } from './contestants/memory.ts'
 import { isMeant, type Options } from './options.ts'
 import { type Application, startApplication } from './processes/application.ts'
 import type { Progress } from './progress.ts'
-import { startServers, stopServers } from './servers/index.ts'
+import { missingFor, startServers, stopServers } from './servers/index.ts'
 import type { Server } from './servers/server.ts'
 
 /** One that takes part: a contestant, or ours in another build. */
@@ -21,10 +21,12 @@ export interface Whose {
   label: string
   kind: Contestant['kind']
   role: Contestant['role']
+  /** The label of the row of its driver alone. */
+  driver: string | undefined
 }
 
-export function whose({ label, contestant: { kind, role } }: Entry): Whose {
-  return { label, kind, role }
+export function whose({ label, contestant: { kind, role, driver } }: Entry): Whose {
+  return { label, kind, role, driver }
 }
 
 /** What all levels are given. */
@@ -43,7 +45,8 @@ export async function entriesFor(options: Options): Promise<{ entries: Entry[]; 
   const entries: Entry[] = []
   const leftOut: string[] = []
   for (const contestant of chosen) {
-    const reason = await contestant.unavailable?.(!quick)
+    const program = missingFor(contestant.kind)
+    const reason = program ? `${program} is not installed` : await contestant.unavailable?.(!quick)
     if (reason !== undefined) {
       leftOut.push(`${contestant.name}: ${reason}`)
       continue
@@ -96,8 +99,39 @@ export async function clear({ application, server, contestant, place }: Runner):
   await server.clear(contestant, place)
 }
 
-/** Beginning with another one in each round, so that none is always measured after the same one. */
-export function inTurn<T>(list: readonly T[], round: number): T[] {
-  const from = (round * 5) % list.length
-  return [...list.slice(from), ...list.slice(0, from)]
+/** What was measured of each, by label and round: a round in which something failed is not there. */
+export type Rounds<Figures> = Map<string, Map<number, Figures>>
+
+/**
+ * Measures all of them in each round, beginning with another one each time, so that none always comes after the same one.
+ * A round before the first is for the compilers' sake, and not counted.
+ */
+export async function inRounds<Figures>(
+  { quick, progress }: Bench,
+  runners: Runner[],
+  rounds: number,
+  what: string,
+  measure: (runner: Runner) => Promise<Figures>,
+): Promise<Rounds<Figures>> {
+  const came: Rounds<Figures> = new Map(runners.map(({ label }) => [label, new Map()]))
+  for (let round = quick ? 1 : 0; round <= rounds; round += 1) {
+    const from = (round * 5) % runners.length
+    for (const runner of [...runners.slice(from), ...runners.slice(0, from)]) {
+      progress.step(`${what}, round ${round} of ${rounds}: ${runner.label}`)
+      try {
+        const figures = await measure(runner)
+        if (round > 0) came.get(runner.label)?.set(round, figures)
+      } catch (error) {
+        progress.say(
+          `${what}, round ${round}, ${runner.label} FAILED: ${error instanceof Error ? error.message : error}`,
+        )
+      }
+    }
+  }
+  return came
+}
+
+/** How often `inRounds` steps. */
+export function stepsOf({ quick }: Bench, runners: number, rounds: number): number {
+  return runners * (quick ? rounds : rounds + 1)
 }

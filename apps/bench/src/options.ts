@@ -40,7 +40,8 @@ export function optionsFrom(args: string[], contestants: readonly Contestant[]):
   const levels = values.only.filter((each): each is Level => (LEVELS as readonly string[]).includes(each))
   const stores = values.only.filter((each) => !(LEVELS as readonly string[]).includes(each))
   for (const store of stores) {
-    if (!contestants.some((each) => isMeant(each, store))) throw new Error(`--only ${store}: there is no such level or store`)
+    if (!contestants.some((each) => isMeant(each, store)))
+      throw new Error(`--only ${store}: there is no such level or store`)
   }
   return {
     levels: levels.length > 0 ? levels : LEVELS,
@@ -53,5 +54,7 @@ export function optionsFrom(args: string[], contestants: readonly Contestant[]):
 
 /** Whether `--only` with this word includes the contestant. */
 export function isMeant({ kind, name }: Contestant, word: string): boolean {
-  return (KINDS as readonly string[]).includes(word) ? kind === (word as Kind) : name.toLowerCase().includes(word.toLowerCase())
+  return (KINDS as readonly string[]).includes(word)
+    ? kind === (word as Kind)
+    : name.toLowerCase().includes(word.toLowerCase())
 }

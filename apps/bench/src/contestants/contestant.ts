@@ -74,3 +74,26 @@ export interface OpenStore {
   /** Sets the store's clock so many ms ahead of the machine's, or behind. */
   moveClock?(ms: number): void
 }
+
+/** Resolves when the store has answered a first call, by which some make their table. */
+export function firstAnswer(store: Store): Promise<void> {
+  return new Promise((resolve, reject) => {
+    store.get('nobody', (error) => (error ? reject(error) : resolve()))
+  })
+}
+
+/** What a driver alone does with the text it has read. */
+export function answerParsed(
+  callback: (error: unknown, session?: StoredSession | null) => void,
+  error: unknown,
+  text: string | null | undefined,
+): void {
+  let session: StoredSession | null = null
+  try {
+    if (!error && text) session = JSON.parse(text)
+  } catch (unreadable) {
+    callback(unreadable)
+    return
+  }
+  callback(error, session)
+}

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { createRequire } from 'node:module'
 import memjs from 'memjs'
-import type { Contestant, Place, Store, StoredSession } from './contestant.ts'
+import { answerParsed, type Contestant, type Place, type Store, type StoredSession } from './contestant.ts'
 import { openOurs, packageOf } from './ours.ts'
 import { lifetimeOf } from './session.ts'
 
@@ -58,7 +58,7 @@ export const memcached: Contestant[] = [
     open: async (place) => {
       const client = clientOfMemjs(place)
       const store: Store = {
-        get: (id, callback) => client.get(id, (error, data) => callback(error, data && JSON.parse(data.toString()))),
+        get: (id, callback) => client.get(id, (error, data) => answerParsed(callback, error, data?.toString())),
         set: (id, session, callback) =>
           client.set(id, JSON.stringify(session), { expires: secondsOf(session) }, (error) => callback(error)),
         destroy: (id, callback) => client.delete(id, (error) => callback(error)),
@@ -74,7 +74,7 @@ export const memcached: Contestant[] = [
     open: async (place) => {
       const client = clientOfMemcached(place)
       const store: Store = {
-        get: (id, callback) => client.get(id, (error, text) => callback(error, text && JSON.parse(text))),
+        get: (id, callback) => client.get(id, (error, text) => answerParsed(callback, error, text)),
         set: (id, session, callback) => client.set(id, JSON.stringify(session), secondsOf(session), callback),
         destroy: (id, callback) => client.del(id, callback),
       }

@@ -24,7 +24,7 @@ export const memory: Contestant[] = [
     packages: ['@fastify/session'],
     open: async () => {
       const sessions = new Map()
-      const store = new fastifySession.MemoryStore(sessions) as Store
+      const store = new fastifySession.MemoryStore(sessions) as unknown as Store
       return { store, close: () => {}, clear: () => sessions.clear() }
     },
   },

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { createRequire } from 'node:module'
 import pg from 'pg'
-import type { Contestant, Place, Store } from './contestant.ts'
+import { type Contestant, firstAnswer, type Place, type Store } from './contestant.ts'
 import { openOurs, packageOf } from './ours.ts'
 import { lifetimeOf } from './session.ts'
 
@@ -37,7 +37,12 @@ export const postgres: Contestant[] = [
     open: async (place) => {
       const pool = poolOf(place)
       const PgStore = require('connect-pg-simple')({ Store: EventEmitter })
-      const store = new PgStore({ pool, createTableIfMissing: true, pruneSessionInterval: place.movableClock ? false : 900 })
+      const store = new PgStore({
+        pool,
+        createTableIfMissing: true,
+        pruneSessionInterval: place.movableClock ? false : 900,
+      })
+      await firstAnswer(store)
       return {
         store,
         close: async () => {

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { Redis } from 'ioredis'
 import { createClient } from 'redis'
-import type { Contestant, Place, Store } from './contestant.ts'
+import { answerParsed, type Contestant, type Place, type Store } from './contestant.ts'
 import { openOurs, packageOf } from './ours.ts'
 import { lifetimeOf } from './session.ts'
 
@@ -50,7 +50,7 @@ export const redis: Contestant[] = [
     open: async ({ port }) => {
       const client = new Redis(port)
       const store: Store = {
-        get: (id, callback) => client.get(id, (error, text) => callback(error, text ? JSON.parse(text) : null)),
+        get: (id, callback) => client.get(id, (error, text) => answerParsed(callback, error, text)),
         set: (id, session, callback) => client.set(id, JSON.stringify(session), 'PX', lifetimeOf(session), callback),
         destroy: (id, callback) => client.del(id, callback),
       }
@@ -65,7 +65,7 @@ export const redis: Contestant[] = [
     open: async (place) => {
       const client = await nodeRedis(place)
       const store: Store = {
-        get: (id, callback) => client.get(id).then((text) => callback(null, text ? JSON.parse(text) : null), callback),
+        get: (id, callback) => client.get(id).then((text) => answerParsed(callback, null, text), callback),
         set: (id, session, callback) =>
           client
             .set(id, JSON.stringify(session), { expiration: { type: 'PX', value: lifetimeOf(session) } })
@@ -77,11 +77,7 @@ export const redis: Contestant[] = [
   },
 ]
 
-function onIoredis(
-  name: string,
-  alias: string,
-  load: () => new (options: { client: Redis }) => Store,
-): Contestant {
+function onIoredis(name: string, alias: string, load: () => new (options: { client: Redis }) => Store): Contestant {
   return {
     name,
     kind: 'redis',

@@ -4,7 +4,7 @@ import { basename, dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import Database from 'better-sqlite3'
 import { connectSqlite3, whyNotConnectSqlite3 } from './connect-sqlite3.ts'
-import type { Contestant, Place, Store } from './contestant.ts'
+import { type Contestant, firstAnswer, type Place, type Store } from './contestant.ts'
 import { openOurs, packageOf } from './ours.ts'
 import { lifetimeOf } from './session.ts'
 
@@ -47,6 +47,7 @@ export const sqlite: Contestant[] = [
     open: async ({ file }) => {
       const SqliteStore = connectSqlite3({ Store: EventEmitter })
       const store = new SqliteStore({ dir: dirname(file), db: basename(file), concurrentDb: true })
+      await firstAnswer(store)
       return { store, close: () => store.db.close() }
     },
   },
@@ -77,23 +78,28 @@ export const sqlite: Contestant[] = [
 
 /** With statements that are prepared once. */
 function onPlainTable(client: Database.Database | DatabaseSync): Store {
-  client.exec('create table if not exists plain_sessions (id text primary key, data text not null, expires_at integer not null)')
+  client.exec(
+    'create table if not exists plain_sessions (id text primary key, data text not null, expires_at integer not null)',
+  )
   const [get, set, destroy] = [
     client.prepare('select data from plain_sessions where id = ? and expires_at > ?'),
     client.prepare('insert or replace into plain_sessions values (?, ?, ?)'),
     client.prepare('delete from plain_sessions where id = ?'),
   ]
   return {
-    get: (id, callback) => answer(callback, () => {
-      const row = get.get(id, Date.now()) as { data: string } | undefined
-      return row ? JSON.parse(row.data) : null
-    }),
-    set: (id, session, callback) => answer(callback, () => {
-      set.run(id, JSON.stringify(session), Date.now() + lifetimeOf(session))
-    }),
-    destroy: (id, callback) => answer(callback, () => {
-      destroy.run(id)
-    }),
+    get: (id, callback) =>
+      answer(callback, () => {
+        const row = get.get(id, Date.now()) as { data: string } | undefined
+        return row ? JSON.parse(row.data) : null
+      }),
+    set: (id, session, callback) =>
+      answer(callback, () => {
+        set.run(id, JSON.stringify(session), Date.now() + lifetimeOf(session))
+      }),
+    destroy: (id, callback) =>
+      answer(callback, () => {
+        destroy.run(id)
+      }),
   }
 }
 

@@ -17,7 +17,7 @@ export class CasesApp {
   readonly #app: FastifyInstance
 
   constructor(store: Store, { maxAge }: CasesOptions) {
-    this.#app = buildApp(store as PluginStore, this.gate, { cookie: { secure: false, maxAge } })
+    this.#app = buildApp(store as unknown as PluginStore, this.gate, { cookie: { secure: false, maxAge } })
     this.#app.get('/no-session', async () => 'ok')
     this.#app.post<{ Params: { bytes: string } }>('/grow/:bytes', async (request) => {
       request.session.set('text' as never, 'x'.repeat(Number(request.params.bytes)) as never)

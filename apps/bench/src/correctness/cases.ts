@@ -85,14 +85,15 @@ export const cases: Case[] = [
   },
   {
     title: 'end of a session',
-    promise: 'A session whose time is over is not handed out 0.3 s later, and what is stored of it goes by itself some time.',
+    promise:
+      'A session whose time is over is not handed out 0.3 s later, and what is stored of it goes by itself some time.',
     inMemoryToo: true,
     maxAge: 1000,
     async run({ application, server, port }) {
       // Where an end is rounded to whole seconds, it shows now.
       await sleep(1000 - ((Date.now() - 100) % 1000))
       const ada = await logIn(port)
-      const forEver = (await server.keepsForEver?.()) ? 'stored for ever' : undefined
+      const forEver = (await server.keepsForEver?.('"ada"')) ? 'stored for ever' : undefined
       await sleep(1300)
       const handedOut = (await application.ask('has', ada.sessionId)) ? 'handed out after its end' : undefined
       const faults = [handedOut, forEver].filter((fault) => fault !== undefined)

@@ -1,4 +1,4 @@
-import { type Bench, clear, type Entry, type Runner, startRunner, whose, type Whose } from '../bench.ts'
+import { type Bench, clear, type Entry, type Runner, startRunner, type Whose, whose } from '../bench.ts'
 import { KINDS, type Kind } from '../contestants/contestant.ts'
 import { startServers, stopServers } from '../servers/index.ts'
 import type { Server } from '../servers/server.ts'
@@ -11,9 +11,9 @@ export interface CorrectnessRow extends Whose {
   verdict: Verdict | undefined
 }
 
-/** Every case on every store, through the plugin. Kinds of stores are tried at once, for most of the time is waiting. */
+/** Every case on every store that a user could choose, through the plugin. Kinds of stores are tried at once, for most of the time is waiting. */
 export async function correctnessLevel({ entries, quick, progress }: Bench): Promise<CorrectnessRow[]> {
-  const withStores = entries.filter(({ contestant }) => contestant.plugin === undefined)
+  const withStores = entries.filter(({ contestant: { plugin, role } }) => plugin === undefined && role !== 'driver')
   progress.begin('correctness', withStores.length)
   const rows = await Promise.all(
     KINDS.map(async (kind) => {

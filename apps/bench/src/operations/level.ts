@@ -1,4 +1,14 @@
-import { type Bench, clear, inTurn, whose, type Whose, withRunners } from '../bench.ts'
+import {
+  type Bench,
+  clear,
+  inRounds,
+  type Rounds,
+  type Runner,
+  stepsOf,
+  type Whose,
+  whose,
+  withRunners,
+} from '../bench.ts'
 import { median, sum } from '../statistics.ts'
 import { OPERATIONS, type Operation, type OperationFigures } from './measure.ts'
 
@@ -20,35 +30,25 @@ export interface OperationRow extends Whose {
   toDriver: number | undefined
 }
 
+type Turn = Map<Operation, OperationFigures>
+
 /** Calls of each store, without the plugin. */
-export async function operationsLevel({ entries, quick, progress }: Bench): Promise<OperationRow[]> {
-  const loads = quick ? [[64, 300]] : [[1, 300], [64, 300], [512, 300], [1, 8192], [64, 8192], [512, 8192]]
+export async function operationsLevel(bench: Bench): Promise<OperationRow[]> {
+  const { entries, quick, progress } = bench
+  const sizes = quick ? [300] : [300, 8192]
+  const loads = sizes.flatMap((bytes) => (quick ? [64] : [1, 64, 512]).map((callers) => ({ callers, bytes })))
   const [rounds, ms] = quick ? [1, 40] : [5, 200]
   const withStores = entries.filter(({ contestant }) => contestant.plugin === undefined)
-  progress.begin('operations', loads.length * (rounds + 1) * withStores.length)
+  progress.begin('operations', loads.length * stepsOf(bench, withStores.length, rounds))
 
   return withRunners(withStores, async (runners) => {
     const rows: OperationRow[] = []
-    for (const [callers = 1, bytes = 300] of loads) {
-      const figures = new Map(runners.map(({ label }) => [label, new Map<Operation, OperationFigures[]>()]))
-      // The round before the first is for the compiler's sake, and not counted.
-      for (let round = -1; round < rounds; round += 1) {
-        for (const runner of inTurn(runners, round + 1)) {
-          progress.step(`${callers} callers, ${bytes} B, round ${round + 1} of ${rounds}: ${runner.label}`)
-          await clear(runner)
-          for (const operation of OPERATIONS) {
-            const serverPid = runner.server.pid
-            const came = await runner.application.ask('operation', { operation, callers, bytes, ms, serverPid })
-            if (round >= 0) pushTo(figures.get(runner.label), operation, came)
-          }
-          await clear(runner)
-        }
-      }
+    for (const { callers, bytes } of loads) {
+      const what = `${callers} callers, ${bytes} B`
+      const came = await inRounds(bench, runners, rounds, what, (runner) => measureTurn(runner, callers, bytes, ms))
       for (const runner of runners) {
         for (const operation of OPERATIONS) {
-          const own = figures.get(runner.label)?.get(operation) ?? []
-          const drivers = figures.get(runner.contestant.driver ?? '')?.get(operation)
-          rows.push({ ...whose(runner), operation, callers, bytes, ...summed(own, drivers) })
+          rows.push({ ...whose(runner), operation, callers, bytes, ...summed(came, runner, operation) })
         }
       }
     }
@@ -56,22 +56,36 @@ export async function operationsLevel({ entries, quick, progress }: Bench): Prom
   })
 }
 
-function summed(rounds: OperationFigures[], drivers: OperationFigures[] | undefined) {
-  const operations = sum(rounds.map(({ count }) => count))
-  const server = rounds.map(({ serverCpu }) => serverCpu ?? Number.NaN)
-  return {
-    perSecond: median(rounds.map(({ perSecond }) => perSecond)),
-    p50: median(rounds.map(({ p50 }) => p50)),
-    p99: median(rounds.map(({ p99 }) => p99)),
-    cpu: median(rounds.map(({ cpu, count }) => cpu / count)),
-    // Over all rounds, since it counts in large steps.
-    serverCpu: server.some(Number.isNaN) ? undefined : sum(server) / operations,
-    toDriver: drivers && median(rounds.map(({ perSecond }, round) => perSecond / (drivers[round]?.perSecond ?? Number.NaN))),
+async function measureTurn(runner: Runner, callers: number, bytes: number, ms: number): Promise<Turn> {
+  const { application, server } = runner
+  const turn: Turn = new Map()
+  await clear(runner)
+  for (const operation of OPERATIONS) {
+    const job = { operation, callers, bytes, ms, serverPid: server.pid }
+    turn.set(operation, await application.ask('operation', job))
   }
+  await clear(runner)
+  return turn
 }
 
-function pushTo<K, V>(lists: Map<K, V[]> | undefined, key: K, value: V): void {
-  const list = lists?.get(key)
-  if (list) list.push(value)
-  else lists?.set(key, [value])
+function summed(came: Rounds<Turn>, { label, contestant: { driver } }: Runner, operation: Operation) {
+  const own = [...(came.get(label) ?? [])].map(([round, turn]) => ({
+    round,
+    ...(turn.get(operation) as OperationFigures),
+  }))
+  const server = own.map(({ serverCpu }) => serverCpu ?? Number.NaN)
+  const driverIn = (round: number) =>
+    came
+      .get(driver ?? '')
+      ?.get(round)
+      ?.get(operation)?.perSecond ?? Number.NaN
+  return {
+    perSecond: median(own.map(({ perSecond }) => perSecond)),
+    p50: median(own.map(({ p50 }) => p50)),
+    p99: median(own.map(({ p99 }) => p99)),
+    cpu: median(own.map(({ cpu, count }) => cpu / count)),
+    // Over all rounds, since it counts in large steps.
+    serverCpu: server.some(Number.isNaN) ? undefined : sum(server) / sum(own.map(({ count }) => count)),
+    toDriver: driver === undefined ? undefined : median(own.map(({ perSecond, round }) => perSecond / driverIn(round))),
+  }
 }

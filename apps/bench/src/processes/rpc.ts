@@ -46,10 +46,7 @@ export class Remote<H extends Handlers> {
   }
 
   /** @throws what the handler threw, or that the process has ended */
-  async ask<N extends keyof H & string>(
-    name: N,
-    ...[argument]: Parameters<H[N]>
-  ): Promise<Awaited<ReturnType<H[N]>>> {
+  async ask<N extends keyof H & string>(name: N, ...[argument]: Parameters<H[N]>): Promise<Awaited<ReturnType<H[N]>>> {
     if (!this.alive) throw new Error(`the process has ended: ${this.#errors}`)
     const ended = new AbortController()
     const gone = once(this.#child, 'exit', { signal: ended.signal }).then(() => {

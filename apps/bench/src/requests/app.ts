@@ -15,7 +15,7 @@ export function buildApp(store: Store): FastifyInstance {
   app.register(fastifyCookie)
   app.register(fastifySession, {
     secret: 'a secret of the benchmark, of at least 32 characters',
-    store: store as SessionStore,
+    store: store as unknown as SessionStore,
     saveUninitialized: false,
     cookie: { secure: false, maxAge: MAX_AGE },
   })
@@ -43,7 +43,8 @@ function withRoutes(app: FastifyInstance): FastifyInstance {
   })
   app.get<{ Querystring: { bytes: string } }>('/log-in', async (request) => {
     await sessionIn(request).regenerate()
-    for (const [key, value] of Object.entries(sessionOf(Number(request.query.bytes)))) sessionIn(request).set(key, value)
+    for (const [key, value] of Object.entries(sessionOf(Number(request.query.bytes))))
+      sessionIn(request).set(key, value)
     return { welcome: true }
   })
   return app

@@ -1,4 +1,14 @@
-import { type Bench, clear, inTurn, type Runner, whose, type Whose, withRunners } from '../bench.ts'
+import {
+  type Bench,
+  clear,
+  inRounds,
+  type Rounds,
+  type Runner,
+  stepsOf,
+  type Whose,
+  whose,
+  withRunners,
+} from '../bench.ts'
 import { REFERENCE } from '../contestants/memory.ts'
 import { type LoadProcess, startLoad } from '../processes/load.ts'
 import { cpuOf } from '../servers/cpu.ts'
@@ -34,16 +44,20 @@ interface Round {
   eventLoopDelay: number
 }
 
+type Turn = Map<Load, Round>
+
 export const CONNECTIONS = 64
 /** Four for each connection, so that no two requests have the same session at once. */
 export const USERS = 256
 
 /** Requests over real sockets to an application with the plugin and each store. */
-export async function requestsLevel({ entries, quick, progress }: Bench): Promise<RequestRow[]> {
-  const small: Load[] = quick ? ['reads', 'writes'] : ['reads', 'a tenth writes', 'writes', 'log-ins']
-  const sizes: Array<[bytes: number, loads: Load[]]> = quick ? [[300, small]] : [[300, small], [60_000, ['a tenth writes']]]
+export async function requestsLevel(bench: Bench): Promise<RequestRow[]> {
+  const { entries, quick, progress } = bench
+  const usual: Load[] = quick ? ['reads', 'writes'] : ['reads', 'a tenth writes', 'writes', 'log-ins']
+  const sizes: Array<{ bytes: number; loads: Load[] }> = [{ bytes: 300, loads: usual }]
+  if (!quick) sizes.push({ bytes: 60_000, loads: ['a tenth writes'] })
   const [rounds, ms] = quick ? [1, 400] : [5, 1500]
-  progress.begin('requests', sizes.length * (rounds + 1) * entries.length)
+  progress.begin('requests', sizes.length * stepsOf(bench, entries.length, rounds))
 
   const load = startLoad()
   try {
@@ -51,28 +65,15 @@ export async function requestsLevel({ entries, quick, progress }: Bench): Promis
       const ports = new Map<Runner, number>()
       for (const runner of runners) ports.set(runner, await runner.application.ask('listen'))
       const rows: RequestRow[] = []
-      for (const [bytes, loads] of sizes) {
-        const rounded = new Map<string, Round[]>()
-        for (let round = -1; round < rounds; round += 1) {
-          for (const runner of inTurn(runners, round + 1)) {
-            progress.step(`${bytes} B, round ${round + 1} of ${rounds}: ${runner.label}`)
-            const port = ports.get(runner) as number
-            // Sessions of this size are too large for a cookie.
-            if (runner.contestant.plugin && bytes > 4000) continue
-            const came = await measureTurn(runner, load, port, bytes, loads, round < 0 ? Math.min(ms, 500) : ms)
-            if (round < 0) continue
-            for (const [name, figures] of came) {
-              const key = `${runner.label} ${name}`
-              rounded.set(key, [...(rounded.get(key) ?? []), figures])
-            }
-          }
-        }
-        for (const runner of runners) {
-          for (const name of loads) {
-            const own = rounded.get(`${runner.label} ${name}`)
-            const memory = rounded.get(`${REFERENCE} ${name}`) ?? []
-            if (own) rows.push({ ...whose(runner), load: name, bytes, ...summed(own, memory) })
-          }
+      for (const { bytes, loads } of sizes) {
+        // The larger ones do not fit into a cookie.
+        const able = runners.filter(({ contestant }) => bytes < 4000 || contestant.plugin === undefined)
+        const came = await inRounds(bench, able, rounds, `${bytes} B`, (runner) =>
+          measureTurn(runner, load, { port: ports.get(runner) as number, bytes, loads, ms }),
+        )
+        for (const runner of able) {
+          for (const name of loads)
+            rows.push({ ...whose(runner), load: name, bytes, ...summed(came, runner.label, name) })
         }
       }
       return rows
@@ -82,15 +83,22 @@ export async function requestsLevel({ entries, quick, progress }: Bench): Promis
   }
 }
 
+interface TurnJob {
+  port: number
+  bytes: number
+  loads: Load[]
+  ms: number
+}
+
 /** All loads on one application, with users that have just logged in. */
-async function measureTurn(runner: Runner, load: LoadProcess, port: number, bytes: number, loads: Load[], ms: number) {
+async function measureTurn(runner: Runner, load: LoadProcess, { port, bytes, loads, ms }: TurnJob): Promise<Turn> {
   const { application, server } = runner
   await clear(runner)
   const cookies = await load.ask('logIn', { port, users: USERS, bytes })
   const drive = (name: Load, time: number) =>
     load.ask('drive', { port, load: name, cookies, connections: CONNECTIONS, until: { ms: time }, bytes })
-  await drive('a tenth writes', ms / 5) // so that connections are made and code is warm again
-  const came = new Map<Load, Round>()
+  await drive('a tenth writes', ms / 5) // so that code and caches are warm again
+  const turn: Turn = new Map()
   for (const name of loads) {
     const serverBefore = server.pid && cpuOf(server.pid)
     await application.ask('startMeter')
@@ -98,22 +106,24 @@ async function measureTurn(runner: Runner, load: LoadProcess, port: number, byte
     const { requests, cpu, eventLoopDelay } = await application.ask('stopMeter')
     const serverAfter = server.pid && cpuOf(server.pid)
     const serverCpu = serverBefore === undefined || serverAfter === undefined ? undefined : serverAfter - serverBefore
-    came.set(name, { requests, perSecond, p50, p99, cpu, serverCpu, eventLoopDelay })
+    turn.set(name, { requests, perSecond, p50, p99, cpu, serverCpu, eventLoopDelay })
   }
   await clear(runner)
-  return came
+  return turn
 }
 
-function summed(rounds: Round[], memory: Round[]) {
-  const server = rounds.map(({ serverCpu }) => serverCpu ?? Number.NaN)
-  const perRequest = ({ cpu, requests }: Round) => cpu / requests
+function summed(came: Rounds<Turn>, label: string, load: Load) {
+  const own = [...(came.get(label) ?? [])].map(([round, turn]) => ({ round, ...(turn.get(load) as Round) }))
+  const server = own.map(({ serverCpu }) => serverCpu ?? Number.NaN)
+  const perRequest = (round: Round | undefined) => (round ? round.cpu / round.requests : Number.NaN)
   return {
-    perSecond: median(rounds.map(({ perSecond }) => perSecond)),
-    p50: median(rounds.map(({ p50 }) => p50)),
-    p99: median(rounds.map(({ p99 }) => p99)),
-    cpu: median(rounds.map(perRequest)),
-    toMemory: median(rounds.map((each, n) => perRequest(each) / (memory[n] ? perRequest(memory[n]) : Number.NaN))),
-    serverCpu: server.some(Number.isNaN) ? undefined : sum(server) / sum(rounds.map(({ requests }) => requests)),
-    eventLoopDelay: median(rounds.map(({ eventLoopDelay }) => eventLoopDelay)),
+    perSecond: median(own.map(({ perSecond }) => perSecond)),
+    p50: median(own.map(({ p50 }) => p50)),
+    p99: median(own.map(({ p99 }) => p99)),
+    cpu: median(own.map(perRequest)),
+    toMemory: median(own.map((each) => perRequest(each) / perRequest(came.get(REFERENCE)?.get(each.round)?.get(load)))),
+    // Over all rounds, since it counts in large steps.
+    serverCpu: server.some(Number.isNaN) ? undefined : sum(server) / sum(own.map(({ requests }) => requests)),
+    eventLoopDelay: median(own.map(({ eventLoopDelay }) => eventLoopDelay)),
   }
 }

@@ -1,4 +1,4 @@
-import { type Bench, type Entry, type Runner, startRunner, whose, type Whose } from '../bench.ts'
+import { type Bench, type Entry, type Runner, startRunner, type Whose, whose } from '../bench.ts'
 import { startApplication } from '../processes/application.ts'
 import { startServers, stopServers } from '../servers/index.ts'
 import type { ReadFigures } from './scale.ts'

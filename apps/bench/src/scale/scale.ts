@@ -47,9 +47,12 @@ export interface ReadFigures {
 }
 
 /** Reads sessions at random. */
-export async function readAmong(store: Store, { sessions, callers, ms }: ReadJob): Promise<ReadFigures> {
-  const end = performance.now() + ms
-  return readWhile(store, sessions, callers, (now) => now < end)
+export function readAmong(store: Store, { sessions, callers, ms }: ReadJob): Promise<ReadFigures> {
+  let end: number | undefined
+  return readWhile(store, sessions, callers, (now) => {
+    end ??= now + ms
+    return now < end
+  })
 }
 
 /** Reads for as long as the store needs to prune. */
@@ -64,7 +67,12 @@ export async function pruneUnderLoad(open: OpenStore, { sessions, callers }: Omi
   return { seconds: (performance.now() - begun) / 1000, during }
 }
 
-async function readWhile(store: Store, sessions: number, callers: number, goOn: (now: number) => boolean): Promise<ReadFigures> {
+async function readWhile(
+  store: Store,
+  sessions: number,
+  callers: number,
+  goOn: (now: number) => boolean,
+): Promise<ReadFigures> {
   const ids = Array.from({ length: IDS }, () => sessionId(Math.floor(Math.random() * sessions)))
   globalThis.gc?.()
   const calls = new Calls()

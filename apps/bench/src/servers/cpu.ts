@@ -20,7 +20,10 @@ export function cpuOf(pid: number): number | undefined {
 /** proc_pid_stat(5): fields 14 and 15 are its own time, 16 and 17 that of its children that have ended. */
 function ticksOf(pid: number, withEnded: boolean): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ').map(Number) // from the third on
+  const fields = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .map(Number) // from the third on
   const [user = 0, system = 0, endedUser = 0, endedSystem = 0] = fields.slice(11, 15)
   return user + system + (withEnded ? endedUser + endedSystem : 0)
 }

@@ -1,4 +1,6 @@
-import type { Contestant, Kind, Place } from '../contestants/contestant.ts'
+import { installedPostgres } from '@session-stores/testing/postgres'
+import { findProgram } from '@session-stores/testing/unprivileged'
+import type { Kind } from '../contestants/contestant.ts'
 import { startMemcached } from './memcached.ts'
 import { startPostgres } from './postgres.ts'
 import { placeOn, startRedis } from './redis.ts'
@@ -13,10 +15,23 @@ const start: Record<Kind, () => Promise<Server>> = {
   sqlite: startSqlite,
 }
 
+/** The program that is missing on this machine for a kind; undefined when all is there. */
+export function missingFor(kind: Kind): string | undefined {
+  if (kind === 'redis' || kind === 'memcached') {
+    const program = kind === 'redis' ? 'redis-server' : 'memcached'
+    return findProgram(program, []) ? undefined : program
+  }
+  return kind === 'postgres' && !installedPostgres() ? 'postgres' : undefined
+}
+
+/** What the servers that were started so far say that they are. */
+export const serverVersions = new Set<string>()
+
 /** Starts what sessions of these kinds are kept in; all of it ends with `stopServers`. */
 export async function startServers(kinds: Iterable<Kind>): Promise<Map<Kind, Server>> {
   const servers = new Map<Kind, Server>()
   await Promise.all(Array.from(new Set(kinds), async (kind) => servers.set(kind, await start[kind]())))
+  for (const { version } of servers.values()) if (version !== '') serverVersions.add(version)
   return servers
 }
 

@@ -3,7 +3,15 @@ import { placeOn } from './redis.ts'
 import type { Server } from './server.ts'
 
 /** What `stats` counts commands by. */
-const COUNTERS = ['cmd_get', 'cmd_set', 'cmd_touch', 'delete_hits', 'delete_misses', 'incr_hits', 'incr_misses'] as const
+const COUNTERS = [
+  'cmd_get',
+  'cmd_set',
+  'cmd_touch',
+  'delete_hits',
+  'delete_misses',
+  'incr_hits',
+  'incr_misses',
+] as const
 
 /** A memcached with room for a million sessions. All contestants share it. */
 export async function startMemcached(): Promise<Server> {
@@ -29,12 +37,14 @@ export async function startMemcached(): Promise<Server> {
     size: () => server.stat('bytes'),
     commands: async () => {
       const stats = await server.ask('stats')
-      const valueOf = (name: string) => Number(new RegExp(`STAT ${name} (\\d+)`).exec(stats)?.[1] ?? 0)
-      return Object.fromEntries(COUNTERS.map((name) => [name.replace('cmd_', ''), valueOf(name)]))
+      const counted = (name: string) => Number(new RegExp(`STAT ${name} (\\d+)`).exec(stats)?.[1] ?? 0)
+      return Object.fromEntries(COUNTERS.map((name) => [name.replace('cmd_', ''), counted(name)]))
     },
-    keepsForEver: async () => {
-      const left = await Promise.all((await server.keys()).map((key) => server.secondsLeft(key)))
-      return left.includes(-1)
+    keepsForEver: async (text) => {
+      for (const key of await server.keys()) {
+        if ((await server.ask(`get ${key}`)).includes(text) && (await server.secondsLeft(key)) === -1) return true
+      }
+      return false
     },
     outages: [
       {

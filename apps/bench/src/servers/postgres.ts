@@ -5,7 +5,12 @@ import { type Server, tableOf } from './server.ts'
 /** As installed, with `fsync`; and it counts statements. Each contestant has a database of its own. */
 export async function startPostgres(): Promise<Server> {
   const server = await PostgresServer.start({
-    settings: { fsync: 'on', max_wal_size: '4GB', shared_preload_libraries: 'pg_stat_statements', max_connections: 300 },
+    settings: {
+      fsync: 'on',
+      max_wal_size: '4GB',
+      shared_preload_libraries: 'pg_stat_statements',
+      max_connections: 300,
+    },
   })
   const query = async (database: string, sql: string) => {
     const client = new pg.Client(server.url(database))
@@ -44,7 +49,10 @@ export async function startPostgres(): Promise<Server> {
       await query(database, `update ${name} set ${data} = '"not a session"'`)
     },
     size: async (contestant, { database }) => {
-      const [row] = await query(database, `select pg_total_relation_size('${tableOf(contestant).name}')::float8 as size`)
+      const [row] = await query(
+        database,
+        `select pg_total_relation_size('${tableOf(contestant).name}')::float8 as size`,
+      )
       return row.size
     },
     commands: async () => {

@@ -33,9 +33,11 @@ export async function startRedis(): Promise<Server> {
       const lines = (await admin.info('commandstats')).matchAll(/^cmdstat_(\S+?):calls=(\d+)/gm)
       return Object.fromEntries(Array.from(lines, ([, name, calls]) => [name, Number(calls)]))
     },
-    keepsForEver: async () => {
-      const keys = await admin.keys('*')
-      return (await Promise.all(keys.map((key) => admin.pttl(key)))).includes(-1)
+    keepsForEver: async (text) => {
+      for (const key of await admin.keys('*')) {
+        if ((await admin.get(key))?.includes(text) && (await admin.pttl(key)) === -1) return true
+      }
+      return false
     },
     outages: [
       {

@@ -20,8 +20,8 @@ export interface Server {
   size(contestant: Contestant, place: Place): Promise<number>
   /** How often each command was asked of it so far, by name; undefined where there is nobody to ask. */
   commands?(): Promise<Record<string, number>>
-  /** Whether something is kept that will never go by itself. */
-  keepsForEver?(): Promise<boolean>
+  /** Whether what it keeps with this in its text will never go by itself. */
+  keepsForEver?(text: string): Promise<boolean>
   /** Takes it away as an outage does, until `comeBack` is called. */
   outages: Outage[]
   stop(): Promise<void>

@@ -28,7 +28,10 @@ export async function startSqlite(): Promise<Server> {
       return { port: 0, database: '', file: join(folder, `${places}.sqlite`) }
     },
     clear: async (contestant, { file }) => run(file, `delete from ${tableOf(contestant).name}`),
-    dump: async (_, { file }) => filesOf(file).map((each) => readFileSync(each, 'latin1')).join('\n'),
+    dump: async (_, { file }) =>
+      filesOf(file)
+        .map((each) => readFileSync(each, 'latin1'))
+        .join('\n'),
     spoil: async (contestant, { file }) => {
       const { name, data } = tableOf(contestant)
       run(file, `update ${name} set ${data} = 'not json'`)

@@ -1,5 +1,5 @@
-import { type Bench, type Entry, type Runner, startRunner, whose, type Whose } from '../bench.ts'
-import { type LoadProcess, startLoad } from '../processes/load.ts'
+import { type Bench, type Runner, startRunner, type Whose, whose } from '../bench.ts'
+import { startLoad } from '../processes/load.ts'
 import type { Load } from '../requests/drive.ts'
 import { CONNECTIONS, USERS } from '../requests/level.ts'
 import { startServers, stopServers } from '../servers/index.ts'
@@ -23,9 +23,9 @@ const BYTES = 300
 
 /** Counts what stands between the application and the server. There is nothing to count where there is no server. */
 export async function trafficLevel({ entries, quick, progress }: Bench): Promise<TrafficRow[]> {
-  const loads: Load[] = ['reads', 'writes', 'log-ins']
+  const loads: Load[] = quick ? ['reads', 'writes'] : ['reads', 'writes', 'log-ins']
   const connections = quick ? [CONNECTIONS] : [1, CONNECTIONS]
-  const requests = quick ? 1280 : 6400
+  const requests = quick ? 640 : 6400
   const remote = entries.filter(({ contestant }) => ['redis', 'memcached', 'postgres'].includes(contestant.kind))
   progress.begin('traffic', remote.length)
 

@@ -33,7 +33,10 @@ export class CountingProxy {
   }
 
   #join(application: Socket, server: Socket): void {
-    for (const [socket, other] of [[application, server], [server, application]] as const) {
+    for (const [socket, other] of [
+      [application, server],
+      [server, application],
+    ] as const) {
       this.#sockets.add(socket)
       socket.setNoDelay(true)
       socket.on('error', () => other.destroy())
