@@ -44,6 +44,9 @@ async function main(options: Options): Promise<void> {
   }
 }
 
+// So that the servers are ended too.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1))
+
 let options: Options
 try {
   options = optionsFrom(process.argv.slice(2), contestants)
@@ -51,4 +54,5 @@ try {
   console.error(`${error instanceof Error ? error.message : error}\n\n${USAGE}`)
   process.exit(2)
 }
-await main(options)
+if (options.help) console.log(USAGE)
+else await main(options)

@@ -13,6 +13,7 @@ export interface Options {
   builds: string[]
   /** Where the pages go; undefined for the usual place. */
   out: string | undefined
+  help: boolean
 }
 
 export const USAGE = `npm run bench -- [options]
@@ -35,6 +36,7 @@ export function optionsFrom(args: string[], contestants: readonly Contestant[]):
       quick: { type: 'boolean', default: false },
       build: { type: 'string', multiple: true, default: [] },
       out: { type: 'string' },
+      help: { type: 'boolean', default: false },
     },
   })
   const levels = values.only.filter((each): each is Level => (LEVELS as readonly string[]).includes(each))
@@ -49,6 +51,7 @@ export function optionsFrom(args: string[], contestants: readonly Contestant[]):
     quick: values.quick,
     builds: values.build,
     out: values.out,
+    help: values.help,
   }
 }
 
