@@ -9,6 +9,9 @@ export class Wire {
   delay = 0
   /** How many pieces the clients have sent: one for each request or batch of requests. */
   requests = 0
+  /** Bytes from the clients, and to them. */
+  sent = 0
+  received = 0
   /** How many connections the clients have made. */
   connections = 0
   readonly #server: Server
@@ -27,7 +30,11 @@ export class Wire {
   }
 
   get address(): string {
-    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+    return `127.0.0.1:${this.port}`
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
   }
 
   /**
@@ -52,6 +59,7 @@ export class Wire {
     }
     for (const socket of [client, server]) {
       this.#sockets.add(socket)
+      socket.setNoDelay(true)
       socket.on('error', end)
       socket.on('close', () => {
         this.#sockets.delete(socket)
@@ -60,9 +68,11 @@ export class Wire {
     }
     client.on('data', (request) => {
       this.requests += 1
+      this.sent += request.length
       server.write(request)
     })
     server.on('data', async (answer) => {
+      this.received += answer.length
       const cut = this.#cuts.shift() ?? 'whole'
       if (cut === 'whole') {
         if (this.delay > 0) setTimeout(() => client.write(answer), this.delay)

@@ -37,6 +37,7 @@ export async function whyNotConnectSqlite3(patient: boolean): Promise<string | u
 }
 
 async function install(): Promise<void> {
+  console.error(`Compiling sqlite3 ${versions.sqlite3} for connect-sqlite3, once: a minute or more`)
   mkdirSync(folder, { recursive: true })
   const allowScripts = { [`sqlite3@${versions.sqlite3}`]: true }
   writeFileSync(manifest, JSON.stringify({ private: true, dependencies: versions, allowScripts }))
@@ -44,7 +45,7 @@ async function install(): Promise<void> {
   const headers = existsSync('/usr/include/node/node_api.h') ? { npm_config_nodedir: '/usr' } : {}
   const args = ['install', '--no-audit', '--no-fund', '--legacy-peer-deps']
   // What comes of it is seen when the driver is loaded.
-  await run('npm', args, { cwd: folder, env: { ...process.env, ...headers }, timeout: 300_000 }).catch(() => {})
+  await run('npm', args, { cwd: folder, env: { ...process.env, ...headers }, timeout: 15 * 60_000 }).catch(() => {})
 }
 
 function firstLine(error: unknown): string {

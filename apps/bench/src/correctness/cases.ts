@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Runner } from '../bench.ts'
-import type { Outage } from '../servers/server.ts'
+import { KINDS, type Kind } from '../contestants/contestant.ts'
+import type { OutageName } from '../servers/server.ts'
 import { type Answer, Browser, isLoggedIn, PATIENCE, userIn } from './browser.ts'
 
-/** What came of one case: whether the promise was kept, and what was seen. */
+/** What came of one case: whether the promise was kept (undefined when that could not be told), and what was seen. */
 export interface Verdict {
-  kept: boolean
+  kept: boolean | undefined
   seen: string
 }
 
@@ -14,8 +15,7 @@ export interface Case {
   title: string
   /** What is done, and what a user may expect of it. */
   promise: string
-  /** Whether it concerns sessions in the memory of their process too. */
-  inMemoryToo: boolean
+  kinds: readonly Kind[]
   /** Whether it waits for an outage, which takes up to half a minute. */
   slow?: boolean
   /** Of the cookie, in ms. */
@@ -30,12 +30,14 @@ export interface Scene extends Runner {
 
 const HOUR = 60 * 60_000
 const DAY = 24 * HOUR
+/** The stores whose sessions are not in the memory of their process. */
+const OUTSIDE = KINDS.filter((kind) => kind !== 'memory')
 
 export const cases: Case[] = [
   {
     title: 'two requests at once',
     promise: 'Two overlapping requests of one session set one key each. Both keys are there afterwards.',
-    inMemoryToo: true,
+    kinds: KINDS,
     maxAge: HOUR,
     async run({ application, port }) {
       const ada = await logIn(port)
@@ -45,7 +47,7 @@ export const cases: Case[] = [
       await Promise.all(answers)
       const session = JSON.parse((await ada.get('/me')).text)
       const lost = ['a', 'b'].filter((key) => session[key] !== '1')
-      return lost.length === 0 ? kept('both keys are there') : broken(`${lost.join(' and ')} is lost`)
+      return lost.length === 0 ? kept('both keys are there') : broken('one is lost')
     },
   },
   logOutDuring('log-out during a write', 'changes the session', (browser) => browser.post('/slow/set/a/1')),
@@ -53,7 +55,7 @@ export const cases: Case[] = [
   {
     title: 'ids at rest',
     promise: 'The id that a session is reached by is not to be found in what is stored: a stolen copy lets nobody in.',
-    inMemoryToo: false,
+    kinds: OUTSIDE,
     maxAge: HOUR,
     async run({ server, contestant, place, port }) {
       const ada = await logIn(port)
@@ -65,7 +67,7 @@ export const cases: Case[] = [
   {
     title: 'over 30 days',
     promise: 'A session whose cookie lives for 31 days is there at the next request.',
-    inMemoryToo: true,
+    kinds: KINDS,
     maxAge: 31 * DAY,
     async run({ port }) {
       return (await isLoggedIn(await logIn(port))) ? kept('there') : broken('logged out at once')
@@ -74,7 +76,7 @@ export const cases: Case[] = [
   {
     title: 'over 1 MiB',
     promise: 'A session that has grown over 1 MiB is stored, or refused with what was stored before left alone.',
-    inMemoryToo: true,
+    kinds: KINDS,
     maxAge: HOUR,
     async run({ port }) {
       const ada = await logIn(port)
@@ -87,7 +89,7 @@ export const cases: Case[] = [
     title: 'end of a session',
     promise:
       'A session whose time is over is not handed out 0.3 s later, and what is stored of it goes by itself some time.',
-    inMemoryToo: true,
+    kinds: KINDS,
     maxAge: 1000,
     async run({ application, server, port }) {
       // Where an end is rounded to whole seconds, it shows now.
@@ -103,7 +105,7 @@ export const cases: Case[] = [
   {
     title: 'spoilt data',
     promise: 'What is stored has become unreadable: the user can log in again, and nobody else notices.',
-    inMemoryToo: false,
+    kinds: OUTSIDE,
     maxAge: HOUR,
     async run({ application, server, contestant, place, port }) {
       const ada = await logIn(port)
@@ -117,26 +119,16 @@ export const cases: Case[] = [
       return usable ? kept('log-in again works') : broken(`${status} for as long as the cookie lives`)
     },
   },
-  {
-    title: 'outage',
-    promise: `While the server is frozen or dead, or the database locked, a request that changes its session is answered with an
-      error within 3 s, one without a session within 1 s; and 3 s after the return all is as before.`,
-    inMemoryToo: false,
-    slow: true,
-    maxAge: HOUR,
-    async run(scene) {
-      const verdicts: Verdict[] = []
-      for (const outage of scene.server.outages) verdicts.push(await during(outage, scene))
-      return { kept: verdicts.every((each) => each.kept), seen: verdicts.map(({ seen }) => seen).join('; ') }
-    },
-  },
+  outage('frozen', ['redis', 'memcached', 'postgres'], 'The server keeps its connections and answers nothing'),
+  outage('dead', ['redis', 'memcached', 'postgres'], 'The server is killed'),
+  outage('locked', ['sqlite'], 'Another process holds the lock for writing'),
 ]
 
 function logOutDuring(title: string, what: string, slowRequest: (browser: Browser) => Promise<Answer>): Case {
   return {
     title,
     promise: `A user logs out while a slow request of theirs, which ${what}, is under way. They stay logged out when it ends.`,
-    inMemoryToo: true,
+    kinds: KINDS,
     maxAge: HOUR,
     async run({ application, port }) {
       const ada = await logIn(port)
@@ -151,17 +143,27 @@ function logOutDuring(title: string, what: string, slowRequest: (browser: Browse
   }
 }
 
-async function during({ name, begin }: Outage, { place, port }: Scene): Promise<Verdict> {
-  const ada = await logIn(port)
-  const end = await begin(place)
-  const [answer, bystander] = await Promise.all([ada.tab().post('/set/a/1'), new Browser(port).get('/no-session')])
-  await end()
-  const back = await timeUntilServed(ada)
-  const seen = [answer.status === undefined ? 'no answer' : `${answer.status} after ${seconds(answer.ms)}`]
-  if (bystander.ms > 1000) seen.push(`others wait ${seconds(bystander.ms)}`)
-  if (back > 3000) seen.push(back < PATIENCE ? `back after ${seconds(back)}` : 'not back')
-  const isKept = answer.status !== undefined && answer.ms <= 3000 && bystander.ms <= 1000 && back <= 3000
-  return { kept: isKept, seen: `${name}: ${seen.join(', ')}` }
+function outage(name: OutageName, kinds: Kind[], what: string): Case {
+  return {
+    title: name === 'locked' ? 'locked database' : `${name} server`,
+    promise: `${what}. A request that changes its session is answered with an error within 3 s, one without a session within 1 s; and 3 s
+      after the end of it all is as before.`,
+    kinds,
+    slow: true,
+    maxAge: HOUR,
+    async run({ server, place, port }) {
+      const ada = await logIn(port)
+      const end = await server.outages.find((each) => each.name === name)?.begin(place)
+      const [change, other] = await Promise.all([ada.tab().post('/set/a/1'), new Browser(port).get('/no-session')])
+      await end?.()
+      const back = await timeUntilServed(ada)
+      const seen = [change.status === undefined ? 'no answer' : `${change.status} after ${seconds(change.ms)}`]
+      if (other.ms > 1000) seen.push(`others wait ${seconds(other.ms)}`)
+      if (back > 3000) seen.push(back < PATIENCE ? `back after ${seconds(back)}` : 'not back')
+      const isKept = change.status !== undefined && change.ms <= 3000 && other.ms <= 1000 && back <= 3000
+      return { kept: isKept, seen: seen.join(', ') }
+    },
+  }
 }
 
 /** In ms, and no more than a user waits. The session itself may be gone with the server's memory. */

@@ -39,9 +39,12 @@ async function tryAll(entry: Entry, servers: Map<Kind, Server>, quick: boolean):
   const rows: CorrectnessRow[] = []
   try {
     for (const each of cases) {
-      const concerns = (entry.contestant.kind !== 'memory' || each.inMemoryToo) && !(quick && each.slow)
-      if (!runner.application.alive) runner = await startRunner(entry, servers)
-      rows.push({ ...whose(entry), title: each.title, verdict: concerns ? await tryOne(each, runner) : undefined })
+      const concerned = each.kinds.includes(entry.contestant.kind) && !(quick && each.slow)
+      rows.push({ ...whose(entry), title: each.title, verdict: concerned ? await tryOne(each, runner) : undefined })
+      // A process that has ended, or may still be in the outage, is no start for the next case.
+      if (runner.application.alive && !(concerned && each.slow)) continue
+      await runner.application.stop()
+      runner = await startRunner(entry, servers)
     }
     return rows
   } finally {
@@ -49,12 +52,12 @@ async function tryAll(entry: Entry, servers: Map<Kind, Server>, quick: boolean):
   }
 }
 
-async function tryOne({ title, maxAge, run }: Case, runner: Runner): Promise<Verdict> {
-  await clear(runner)
-  const port = await runner.application.ask('listenForCases', { maxAge })
+async function tryOne({ maxAge, run }: Case, runner: Runner): Promise<Verdict> {
   try {
+    await clear(runner)
+    const port = await runner.application.ask('listenForCases', { maxAge })
     return await run({ ...runner, port })
   } catch (error) {
-    throw new Error(`${title}, ${runner.label}`, { cause: error })
+    return { kept: undefined, seen: `could not be tried: ${error instanceof Error ? error.message : error}` }
   }
 }

@@ -48,7 +48,7 @@ function stores(rows: CorrectnessRow[]): Whose[] {
 function mark(rows: CorrectnessRow[], { label }: Whose, title: string): string {
   const verdict = rows.find((row) => row.label === label && row.title === title)?.verdict
   if (!verdict) return '–'
-  return verdict.kept ? '✓' : '**✗**'
+  return verdict.kept ? '✓' : verdict.kept === false ? '**✗**' : '?'
 }
 
 /** A line for each thing that was seen, with all the stores where it was. */
@@ -56,7 +56,7 @@ function seen(rows: CorrectnessRow[], title: string): string {
   const byText = new Map<string, string[]>()
   for (const row of rows) {
     if (row.title !== title || !row.verdict) continue
-    const text = `${row.verdict.kept ? '✓' : '✗'} ${row.verdict.seen}`
+    const text = `${mark([row], row, title)} ${row.verdict.seen}`
     byText.set(text, [...(byText.get(text) ?? []), label(row)])
   }
   return [...byText].map(([text, names]) => `- ${text}: ${names.join(', ')}`).join('\n') || 'Not tried.'

@@ -1,6 +1,6 @@
 import { MemcachedServer } from '@session-stores/testing/memcached'
 import { placeOn } from './redis.ts'
-import type { Server } from './server.ts'
+import { outagesOf, type Server } from './server.ts'
 
 /** What `stats` counts commands by. */
 const COUNTERS = [
@@ -46,22 +46,12 @@ export async function startMemcached(): Promise<Server> {
       }
       return false
     },
-    outages: [
-      {
-        name: 'frozen',
-        begin: async () => {
-          await server.pause()
-          return async () => server.resume()
-        },
-      },
-      {
-        name: 'killed',
-        begin: async () => {
-          await server.kill()
-          return () => server.start()
-        },
-      },
-    ],
+    outages: outagesOf({
+      pause: () => server.pause(),
+      resume: () => server.resume(),
+      kill: () => server.kill(),
+      comeBack: () => server.start(),
+    }),
     stop: () => server.stop(),
   }
 }

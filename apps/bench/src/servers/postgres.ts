@@ -1,6 +1,6 @@
 import { PostgresServer } from '@session-stores/testing/postgres'
 import pg from 'pg'
-import { type Server, tableOf } from './server.ts'
+import { outagesOf, type Server, tableOf } from './server.ts'
 
 /** As installed, with `fsync`; and it counts statements. Each contestant has a database of its own. */
 export async function startPostgres(): Promise<Server> {
@@ -64,22 +64,12 @@ export async function startPostgres(): Promise<Server> {
       )
       return Object.fromEntries(rows.map(({ name, calls }) => [name, calls]))
     },
-    outages: [
-      {
-        name: 'frozen',
-        begin: async () => {
-          server.pause()
-          return async () => server.resume()
-        },
-      },
-      {
-        name: 'killed',
-        begin: async () => {
-          await server.kill()
-          return () => server.restart()
-        },
-      },
-    ],
+    outages: outagesOf({
+      pause: () => server.pause(),
+      resume: () => server.resume(),
+      kill: () => server.kill(),
+      comeBack: () => server.restart(),
+    }),
     stop: () => server.dispose(),
   }
 }

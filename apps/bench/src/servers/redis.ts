@@ -1,7 +1,7 @@
 import { RedisServer } from '@session-stores/testing/redis'
 import { Redis } from 'ioredis'
 import type { Place } from '../contestants/contestant.ts'
-import type { Server } from './server.ts'
+import { outagesOf, type Server } from './server.ts'
 
 /** A Redis without persistence. All contestants share it, and its keys, but each has its sessions to itself. */
 export async function startRedis(): Promise<Server> {
@@ -39,22 +39,12 @@ export async function startRedis(): Promise<Server> {
       }
       return false
     },
-    outages: [
-      {
-        name: 'frozen',
-        begin: async () => {
-          server.pause()
-          return async () => server.resume()
-        },
-      },
-      {
-        name: 'killed',
-        begin: async () => {
-          await server.kill()
-          return () => server.start()
-        },
-      },
-    ],
+    outages: outagesOf({
+      pause: () => server.pause(),
+      resume: () => server.resume(),
+      kill: () => server.kill(),
+      comeBack: () => server.start(),
+    }),
     stop: async () => {
       admin.disconnect()
       await server.stop()

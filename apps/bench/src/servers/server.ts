@@ -22,15 +22,42 @@ export interface Server {
   commands?(): Promise<Record<string, number>>
   /** Whether what it keeps with this in its text will never go by itself. */
   keepsForEver?(text: string): Promise<boolean>
-  /** Takes it away as an outage does, until `comeBack` is called. */
+  /** How it can be taken away. */
   outages: Outage[]
   stop(): Promise<void>
 }
 
+export type OutageName = 'frozen' | 'dead' | 'locked'
+
 export interface Outage {
-  name: string
+  name: OutageName
   /** Resolves to what brings it back. */
-  begin(place: Place): Promise<() => Promise<void>>
+  begin(place: Place): Promise<() => unknown>
+}
+
+/** Of a server process: it keeps its connections and answers nothing, or it is gone. */
+export function outagesOf(server: {
+  pause(): unknown
+  resume(): unknown
+  kill(): Promise<void>
+  comeBack(): Promise<void>
+}): Outage[] {
+  return [
+    {
+      name: 'frozen',
+      begin: async () => {
+        await server.pause()
+        return server.resume
+      },
+    },
+    {
+      name: 'dead',
+      begin: async () => {
+        await server.kill()
+        return server.comeBack
+      },
+    },
+  ]
 }
 
 export function tableOf({ name, table }: Contestant): Table {

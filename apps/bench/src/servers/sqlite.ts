@@ -39,11 +39,11 @@ export async function startSqlite(): Promise<Server> {
     size: async (_, { file }) => filesOf(file).reduce((sum, each) => sum + statSync(each).size, 0),
     outages: [
       {
-        name: 'locked by another process',
+        name: 'locked',
         begin: async ({ file }) => {
           const other = new Database(file)
           other.exec('begin immediate')
-          return async () => {
+          return () => {
             other.exec('rollback')
             other.close()
           }

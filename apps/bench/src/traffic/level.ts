@@ -1,10 +1,10 @@
+import { Wire } from '@session-stores/testing/memcached-wire'
 import { type Bench, type Runner, startRunner, type Whose, whose } from '../bench.ts'
 import { startLoad } from '../processes/load.ts'
 import type { Load } from '../requests/drive.ts'
 import { CONNECTIONS, USERS } from '../requests/level.ts'
 import { startServers, stopServers } from '../servers/index.ts'
 import type { Server } from '../servers/server.ts'
-import { CountingProxy } from './proxy.ts'
 
 /** What requests through the plugin ask of the server. All figures are for one request. */
 export interface TrafficRow extends Whose {
@@ -35,23 +35,23 @@ export async function trafficLevel({ entries, quick, progress }: Bench): Promise
     const rows: TrafficRow[] = []
     for (const entry of remote) {
       progress.step(entry.label)
-      const proxy = await CountingProxy.to((servers.get(entry.contestant.kind) as Server).port)
-      const runner = await startRunner(entry, servers, (place) => ({ ...place, port: proxy.port }))
+      const wire = await Wire.to((servers.get(entry.contestant.kind) as Server).port)
+      const runner = await startRunner(entry, servers, (place) => ({ ...place, port: wire.port }))
       try {
         const port = await runner.application.ask('listen')
         const cookies = await load.ask('logIn', { port, users: USERS, bytes: BYTES })
         for (const count of connections) {
           for (const name of loads) {
             const job = { port, load: name, cookies, connections: count, until: { requests }, bytes: BYTES }
-            const before = await readings(runner, proxy)
+            const before = await readings(runner, wire)
             await load.ask('drive', job)
-            const after = await readings(runner, proxy)
+            const after = await readings(runner, wire)
             rows.push({ ...whose(runner), load: name, connections: count, ...perRequest(before, after, requests) })
           }
         }
       } finally {
         await runner.application.stop()
-        await proxy.stop()
+        await wire.stop()
       }
     }
     return rows
@@ -63,8 +63,8 @@ export async function trafficLevel({ entries, quick, progress }: Bench): Promise
 
 type Readings = Omit<TrafficRow, keyof Whose | 'load' | 'connections'>
 
-async function readings({ server }: Runner, { sent, received, pieces }: CountingProxy): Promise<Readings> {
-  return { commands: (await server.commands?.()) ?? {}, sentBytes: sent, receivedBytes: received, pieces }
+async function readings({ server }: Runner, { sent, received, requests }: Wire): Promise<Readings> {
+  return { commands: (await server.commands?.()) ?? {}, sentBytes: sent, receivedBytes: received, pieces: requests }
 }
 
 function perRequest(before: Readings, after: Readings, requests: number): Readings {
