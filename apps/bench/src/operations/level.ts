@@ -22,7 +22,7 @@ export interface OperationRow extends Whose {
   /** In µs. */
   p50: number
   p99: number
-  /** Processor time of the application for each operation, in µs. */
+  /** CPU time of the application for each operation, in µs. */
   cpu: number
   /** The same of the server; undefined where there is none, or where the system does not tell. */
   serverCpu: number | undefined

@@ -14,7 +14,7 @@ export interface OperationJob {
   bytes: number
   /** How long it is measured. */
   ms: number
-  /** The server whose processor time is measured too. */
+  /** The server whose CPU time is measured too. */
   serverPid: number | undefined
 }
 
@@ -24,7 +24,7 @@ export interface OperationFigures {
   /** In µs. */
   p50: number
   p99: number
-  /** Processor time of this process for all operations, in µs. */
+  /** CPU time of this process for all operations, in µs. */
   cpu: number
   /** The same of the server. */
   serverCpu: number | undefined
@@ -162,7 +162,7 @@ function asThePluginSaves(loaded: StoredSession): StoredSession {
   return session
 }
 
-/** Processor time while it runs, in µs. */
+/** CPU time while it runs, in µs. */
 class Stopwatch {
   own = 0
   server: number | undefined

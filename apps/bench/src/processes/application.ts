@@ -1,4 +1,4 @@
-/** The process of one contestant: the application that has the store, whose processor time is its own. */
+/** The process of one contestant: the application that has the store, whose CPU time is its own. */
 import type { AddressInfo } from 'node:net'
 import type { Contestant, OpenStore, Place } from '../contestants/contestant.ts'
 import { contestantNamed } from '../contestants/index.ts'

@@ -1,4 +1,4 @@
-/** The process that sends the requests, so that the application's processor time is the application's own. */
+/** The process that sends the requests, so that the application's CPU time is the application's own. */
 import { drive, logIn } from '../requests/drive.ts'
 import { Remote, serve } from './rpc.ts'
 

@@ -19,8 +19,8 @@ export async function operationsSection(rows: OperationRow[]): Promise<Section> 
     text: `## Operations
 
 Calls of each store without the plugin, with sessions as it would hand them over. "Unchanged" is what the plugin saves after a request
-that only read. "Changed" has one key changed in a session that was loaded before. In brackets: operations in the time
-in which the driver alone does one. The drivers write with a plain SET, INSERT or the like: they detect no conflict.
+that only read; "changed" is a session that was loaded before, with one key changed. In brackets: the ratio to the driver alone, which writes
+with a plain SET, INSERT or the like and so notices no conflict.
 
 ![Calls of a store, 64 at a time](benchmarks/operations.svg)
 
@@ -28,7 +28,7 @@ in which the driver alone does one. The drivers write with a plain SET, INSERT o
 
 ${speeds(usual)}
 
-Processor time of the application / of the server for one operation.
+CPU time of the application / of the server for one operation.
 
 ${costs(usual)}
 
@@ -42,7 +42,7 @@ function otherLoads(rows: OperationRow[]): string {
     .filter(([, { callers, bytes }]) => callers !== 64 || bytes >= 1000)
     .map(([name, { callers, bytes }]) => {
       const own = rows.filter((row) => row.callers === callers && row.bytes === bytes)
-      const content = `${speeds(own)}\n\nLatency, p50 / p99.\n\n${latencies(own)}\n\nProcessor time of the application / of the server.\n\n${costs(own)}`
+      const content = `${speeds(own)}\n\nLatency, p50 / p99.\n\n${latencies(own)}\n\nCPU time of the application / of the server.\n\n${costs(own)}`
       return details(name.replace('1 callers', 'one caller'), content)
     })
     .join('\n\n')

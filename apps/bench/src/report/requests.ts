@@ -12,8 +12,8 @@ export async function requestsSection(rows: RequestRow[]): Promise<Section> {
       .filter(({ load }) => load === 'reads' || load === 'writes')
       .map((row) => ({ ...row, group: row.kind, panel: row.load, value: row.toMemory })),
     {
-      title: 'Processor time of the application for one request',
-      unit: 'times that with the plugin’s own MemoryStore',
+      title: 'CPU time of the application for one request',
+      unit: 'relative to the plugin’s own MemoryStore',
     },
   )
   const cells = (cell: (row: RequestRow) => string) => byStore(small, loads, cell)
@@ -26,10 +26,10 @@ another process. ${USERS} users with sessions of about 300 B; no two requests ha
 answers who is logged in; a write changes one key; a log-in regenerates the session. \`@fastify/session\` saves on each of them
 (\`rolling: true\`). \`@fastify/secure-session\` keeps the session in its cookie, and so has no log-out on the server.
 
-![Processor time of the application for one request](benchmarks/requests.svg)
+![CPU time of the application for one request](benchmarks/requests.svg)
 
-Processor time of the application, as a multiple of that with the plugin's own MemoryStore: the steadiest figure on a busy machine. That
-store keeps live objects in a \`Map\`.
+CPU time of the application, relative to the plugin's own MemoryStore, which keeps live objects in a \`Map\`: the steadiest figure on a busy
+machine.
 
 ${table(
   ['', ...loads],
@@ -43,7 +43,7 @@ ${table(
   cells(({ perSecond, p50, p99 }) => `${count(perSecond)}, ${time(p50 * 1000)} / ${time(p99 * 1000)}`),
 )}
 
-Processor time of the server for one request.
+CPU time of the server for one request.
 
 ${table(
   ['', ...loads],

@@ -9,14 +9,14 @@ export function summarySection({ requests, operations }: Results): string {
   const parts = ['## In short']
   if (requests) {
     parts.push(
-      `Processor time of the application for one request. Below 1: ours costs less. The best peer is the one that costs least, of those
-on the same kind of server.`,
+      `CPU time of the application for one request: below 1, ours costs less. The best peer is the cheapest other store on the same kind of
+server.`,
       requestSummary(requests.found),
     )
   }
   if (operations) {
     parts.push(
-      'Calls of the store without the plugin, against the driver alone: operations per second, and the latency of a caller that is alone.',
+      'Calls of the store without the plugin, relative to the driver alone: operations per second, and the median latency of a lone caller.',
       operationSummary(operations.found),
     )
   }

@@ -24,11 +24,11 @@ export interface RequestRow extends Whose {
   /** In ms. */
   p50: number
   p99: number
-  /** Processor time of the application for each request, in µs. */
+  /** CPU time of the application for each request, in µs. */
   cpu: number
   /** The same as a multiple of the plugin's MemoryStore in the same round: the median over the rounds. */
   toMemory: number
-  /** Processor time of the server for each request, in µs. */
+  /** CPU time of the server for each request, in µs. */
   serverCpu: number | undefined
   /** The 99th percentile of how long the application's event loop kept a timer waiting, in ms. */
   eventLoopDelay: number

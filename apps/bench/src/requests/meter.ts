@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 
 export interface AppFigures {
   requests: number
-  /** Processor time of this process, in µs. */
+  /** CPU time of this process, in µs. */
   cpu: number
   /** The 99th percentile of how long the event loop kept a timer waiting, in ms. */
   eventLoopDelay: number

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 let ticksPerSecond: number | undefined
 
 /**
- * The processor time that a process, its children and those of them that have ended have used so far, in µs; undefined on
+ * The CPU time that a process, its children and those of them that have ended have used so far, in µs; undefined on
  * systems without `/proc`. It counts in ticks, mostly of 10 ms.
  */
 export function cpuOf(pid: number): number | undefined {
