@@ -8,14 +8,18 @@ import { Redis } from 'ioredis'
 import { describe, expect, test } from 'vitest'
 import { logIn, sessions } from '../src/index.ts'
 import { addHealthChecks } from './health-checks.ts'
-import { SECRET } from './secret.ts'
+import { SECRET } from './setup.ts'
 
 /** How long it may take until the answer is the right one, in ms. */
 const SOON = 1000
 
 describe.skipIf(process.env.SKIP_REDIS === '1')('on Redis', () => {
   test.each([
-    { outage: 'is killed', begin: (server: RedisServer) => server.kill(), end: (server: RedisServer) => server.start() },
+    {
+      outage: 'is killed',
+      begin: (server: RedisServer) => server.kill(),
+      end: (server: RedisServer) => server.start(),
+    },
     { outage: 'hangs', begin: (server: RedisServer) => server.pause(), end: (server: RedisServer) => server.resume() },
   ])('not ready within a second of when Redis $outage, ready within a second of its return', async ({ begin, end }) => {
     await using server = await RedisServer.start('--appendonly', 'yes', '--appendfsync', 'always')
