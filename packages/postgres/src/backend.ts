@@ -9,8 +9,8 @@ import type {
   Version,
   Work,
 } from '@session-stores/core'
-import type { PostgresResult } from './connections.ts'
-import type { Driver } from './driver.ts'
+import type { Database } from './database.ts'
+import type { PostgresResult, Values } from './driver.ts'
 import { fromColumn, toColumn } from './json.ts'
 import type { Schema } from './schema.ts'
 import { BEYOND, type Statement, type Statements } from './statements.ts'
@@ -45,11 +45,11 @@ type Position = [string, string]
 /** The verbs as SQL statements, each of which is a transaction of its own. */
 export class PostgresBackend implements Backend {
   readonly name = 'postgres'
-  readonly #driver: Driver
+  readonly #database: Database
   readonly #schema: Schema
 
-  constructor(driver: Driver, schema: Schema) {
-    this.#driver = driver
+  constructor(database: Database, schema: Schema) {
+    this.#database = database
     this.#schema = schema
   }
 
@@ -84,7 +84,7 @@ export class PostgresBackend implements Backend {
   }
 
   async ping(_: Work, call: Call): Promise<void> {
-    await this.#driver.run(PING, [], call)
+    await this.#database.run(PING, [], call)
   }
 
   /** First by expiry, in as many batches as that takes; then, if sessions are to end by their age, by that. */
@@ -125,10 +125,10 @@ export class PostgresBackend implements Backend {
     return { next: Number(count) < CLEAR_BATCH ? undefined : `\\x${last}` }
   }
 
-  async #run(statement: keyof Statements, values: (string | null)[], call: Call): Promise<PostgresResult> {
+  async #run(statement: keyof Statements, values: Values, call: Call): Promise<PostgresResult> {
     const statements = this.#schema.statements ?? (await this.#schema.find(call))
     try {
-      return await this.#driver.run(statements[statement], values, call)
+      return await this.#database.run(statements[statement], values, call)
     } catch (error) {
       throw this.#schema.explain(error)
     }
@@ -155,11 +155,11 @@ function keyOf(hex: string): string {
 }
 
 /** In the order of the columns: data, user_id, created_at, expires_at. */
-function valuesOf({ data, userId, createdAt, expiresAt }: SessionRecord): (string | null)[] {
+function valuesOf({ data, userId, createdAt, expiresAt }: SessionRecord): Values {
   return [toColumn(data), userId ?? null, `${createdAt}`, `${expiresAt}`]
 }
 
-function recordOf([data, userId, createdAt, expiresAt]: (string | null)[]): SessionRecord {
+function recordOf([data, userId, createdAt, expiresAt]: Values): SessionRecord {
   return {
     data: fromColumn(data as string),
     createdAt: Number(createdAt),

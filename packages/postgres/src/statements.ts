@@ -98,6 +98,7 @@ export function statementsFor({ table }: Names) {
     // As many rows as one batch has, and those that are level with the last of them in the index. Whole slots from the
     // index alone; only of the slot that has begun to expire are the rows looked at.
     count: {
+      reads: true,
       text: `
       with stop as (
         select expires_slot, created_at from ${table}
@@ -119,6 +120,7 @@ export function statementsFor({ table }: Names) {
     },
 
     scan: {
+      reads: true,
       text: `
       select encode(id, 'hex'), data, user_id, created_at::text, expires_at::text
       from ${table} where id > $1 order by id limit $2`,
