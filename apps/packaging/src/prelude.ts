@@ -14,11 +14,14 @@ const known: Record<string, string> = {
   client: `declare const client: CLIENT`,
   fastifyCookie: `import fastifyCookie from '@fastify/cookie'`,
   fastifySession: `import fastifySession from '@fastify/session'`,
+  handle: `declare const handle: string`,
   metrics: `declare const metrics: { timing(name: string, ms: number): void }`,
+  oldStore: `declare const oldStore: import('@session-stores/core').OldStore`,
   pool: `declare const pool: import('pg').Pool`,
   reply: `declare const reply: import('fastify').FastifyReply`,
   request: `declare const request: import('fastify').FastifyRequest`,
   secret: `declare const secret: string`,
+  sessionKey: `declare const sessionKey: string`,
   sessions: `import { sessions } from '@session-stores/fastify'`,
   store: `declare const store: import('@session-stores/core').SessionStore`,
 }
@@ -32,7 +35,7 @@ const clients: Record<string, string> = {
 /** The code with the declarations before it that it needs to compile. */
 export function withPrelude(code: string, page: string): string {
   const client = Object.entries(clients).find(([word]) => page.includes(word))?.[1] ?? 'unknown'
-  const bare = code.replace(/'[^'\n]*'|\/\/.*$/gm, "''")
+  const bare = code.replace(/'[^'\n]*'|\/\/.*$|\/\*[\s\S]*?\*\//gm, "''")
   const missing = Object.keys(known).filter((name) => uses(bare, name) && !declares(bare, name))
   const lines = missing.map((name) => known[name]?.replace('CLIENT', client))
   return [...lines, code, 'export {}', ''].join('\n')

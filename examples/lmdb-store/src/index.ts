@@ -1,14 +1,5 @@
-import type {
-  Backend,
-  Batch,
-  Cutoff,
-  KeyedRecord,
-  SessionRecord,
-  StoredRecord,
-  StoreOptions,
-  Version,
-} from '@session-stores/core'
-import { SessionStore } from '@session-stores/core'
+import type { Backend, Batch, Cutoff, KeyedRecord, SessionRecord, StoredRecord, Version } from '@session-stores/core'
+import { SessionStore, type StoreOptions } from '@session-stores/core'
 import { open } from 'lmdb'
 
 export interface LmdbStoreOptions extends StoreOptions {
@@ -73,14 +64,12 @@ class LmdbBackend implements Backend {
     return this.#db.transaction(() => this.#db.removeSync(key))
   }
 
-  prune(cutoff: Cutoff, from?: string): Promise<Batch & { removed: number }> {
+  prune({ expiresAt, createdAt }: Cutoff, from?: string): Promise<Batch & { removed: number }> {
     return this.#db.transaction(() => {
       const { records, next } = this.scan(from)
-      const expired = records.filter(
-        ({ record }) => record.expiresAt <= cutoff.expiresAt || record.createdAt <= cutoff.createdAt,
-      )
-      for (const { key } of expired) this.#db.removeSync(key)
-      return { removed: expired.length, next }
+      const over = records.filter(({ record }) => record.expiresAt <= expiresAt || record.createdAt <= createdAt)
+      for (const { key } of over) this.#db.removeSync(key)
+      return { removed: over.length, next }
     })
   }
 

@@ -65,6 +65,12 @@ export interface Backend {
   remove(key: string, call: Call): Awaitable<boolean>
 
   /**
+   * **Optional.** True where the verbs answer at once, without a promise, unless somebody is in the way. The first change of
+   * a turn of the event loop is then made at once, and only those that follow in the same turn are gathered.
+   */
+  readonly isSynchronous?: boolean
+
+  /**
    * **Optional.** Many `read`s as one command, answered in the order of the keys, of which one may come twice. What is
    * thrown concerns them all; where one record alone fails, its place holds the error. With `partOf`, all keys are of
    * one part.

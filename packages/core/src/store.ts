@@ -393,7 +393,7 @@ export class SessionStore<Session extends object = any> {
       const took = performance.now() - begun
       yield batch
       from = batch.next
-      if (from !== undefined) await sleep(Math.min(REST * took, this.#settings.timeout), undefined, { ref: false })
+      if (from !== undefined) await sleep(Math.min(REST * took, this.#settings.timeout))
     } while (from !== undefined)
   }
 

@@ -167,3 +167,28 @@ test('the writes of one session keep their order', async () => {
   expect(last).toBe(19)
   expect(Object.keys(rest).filter((key) => key.startsWith('k')).length).toBe(20)
 })
+
+test('over a synchronous backend the first change of a turn is made at once, and the others together', async () => {
+  const sent: string[] = []
+  const store = storeOver(
+    memoryWith((sound) => ({
+      isSynchronous: true,
+      write: (...given) => {
+        sent.push('write')
+        return sound.write(...given)
+      },
+      changeMany: async (changes, call) => {
+        sent.push(`change ${changes.length}`)
+        return Promise.all(changes.map((change) => changeOne(sound, change, call)))
+      },
+    })),
+  )
+  let isFirstSaved = false
+  store.set('first', {}, () => {
+    isFirstSaved = true
+  })
+  expect(isFirstSaved).toBe(true)
+  await Promise.all(ids(5).map((id) => store.set(id, {})))
+  expect(sent).toEqual(['write', 'change 5'])
+  expect(await store.count()).toBe(6)
+})

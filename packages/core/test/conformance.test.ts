@@ -25,7 +25,7 @@ describe('docs/contract.md', () => {
   })
 })
 
-describe('a sound store passes', () => {
+describe.concurrent('a sound store passes', () => {
   const servers = byName(newServer)
   const aTurnLater = layer(async ({ pass }) => {
     await nextTurn()

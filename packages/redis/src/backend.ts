@@ -1,11 +1,21 @@
-import { type Backend, newVersion, type SessionRecord, type StoredRecord, type Version } from '@session-stores/core'
-import { isCluster, optionsOf, type RedisClient } from './client.ts'
-import { withoutRecord } from './errors.ts'
+import {
+  type Backend,
+  type Batch,
+  type Call,
+  type Cutoff,
+  expiryField,
+  type KeyedRecord,
+  recordFromText,
+  recordToText,
+  type SessionRecord,
+  type StoredRecord,
+  type Version,
+  type Work,
+} from '@session-stores/core'
+import slotOf from 'cluster-key-slot'
+import { type Commands, type Connection, type Driver, isCluster, unprinted } from './driver.ts'
 import { Keyspace } from './keyspace.ts'
-import { Lifeline } from './lifeline.ts'
-import { decode, encode, fixedWidth } from './record.ts'
 import { REPLACE, type Script, TOUCH } from './scripts.ts'
-import { within } from './within.ts'
 
 /**
  * How much longer than its session a key lives, in ms. The time to live is counted from the clock of the process that
@@ -14,135 +24,132 @@ import { within } from './within.ts'
  */
 const SLACK = 10 * 60_000
 
-/** How many records a scan reads at once. */
-const SCAN_BATCH = 50
+/** How many keys a server looks at for one batch, in well under a millisecond. */
+const KEYS_A_BATCH = 1000
+/** The same where each of them is read. */
+const RECORDS_A_BATCH = 250
 
 /** The verbs as Redis commands: one each, on the one key of the session. */
 export class RedisBackend implements Backend {
   readonly name = 'redis'
-  readonly #client: RedisClient
+  readonly #connection: Connection
   readonly #prefix: string
-  readonly #timeout: number
-  readonly #now: () => number
-  readonly #lifeline: Lifeline
   readonly #keyspace: Keyspace
 
-  /**
-   * @param timeout how long a command waits for a lost connection to come back, and how long each of the many commands of
-   * `count` and `clear` may take, in ms
-   * @param now the clock by which `expiresAt` is judged
-   */
-  constructor(client: RedisClient, prefix: string, timeout: number, now: () => number) {
-    this.#client = client
+  /** @param prefix what comes before the session's key, the client's own `keyPrefix` included */
+  constructor(connection: Connection, prefix: string) {
+    this.#connection = connection
     this.#prefix = prefix
-    this.#timeout = timeout
-    this.#now = now
-    this.#lifeline = new Lifeline(client, timeout)
-    this.#keyspace = new Keyspace(client, (optionsOf(client).keyPrefix ?? '') + prefix, timeout)
+    this.#keyspace = new Keyspace(connection, prefix)
+    connection.acquire()
   }
 
-  async read(key: string): Promise<StoredRecord | undefined> {
-    const value = await this.#send([key], () => this.#client.get(this.#prefix + key))
-    return value === null ? undefined : decode(value)
+  async read(key: string): Promise<StoredRecord | 'unreadable' | undefined> {
+    const text = await this.#send((redis) => redis.get(this.#prefix + key))
+    return text === null ? undefined : recordFromText(text)
   }
 
-  async write(key: string, record: SessionRecord): Promise<Version> {
-    const version = newVersion()
-    const value = encode(record, version)
-    await this.#send([key, value], () =>
-      this.#client.set(this.#prefix + key, value, 'PX', this.#timeToLive(record.expiresAt)),
-    )
-    return version
+  async write(key: string, record: SessionRecord, version: Version, { now }: Call): Promise<void> {
+    const value = unprinted(recordToText(record, version))
+    await this.#send((redis) => redis.set(this.#prefix + key, value, 'PX', timeToLive(record.expiresAt, now)))
   }
 
-  async replace(key: string, record: SessionRecord, version: Version): Promise<Version | 'conflict' | 'missing'> {
-    const next = newVersion()
-    const timeToLive = `${this.#timeToLive(record.expiresAt)}`
-    const answer = await this.#run(REPLACE, key, version, next, encode(record, next), timeToLive)
-    return answer === 'replaced' ? next : (answer as 'conflict' | 'missing')
+  replace(
+    key: string,
+    record: SessionRecord,
+    version: Version,
+    expected: Version,
+    { now }: Call,
+  ): Promise<'replaced' | 'conflict' | 'missing'> {
+    const value = unprinted(recordToText(record, version))
+    return this.#run(REPLACE, key, expected, version, value, `${timeToLive(record.expiresAt, now)}`)
   }
 
-  async touch(key: string, expiresAt: number, version: Version): Promise<boolean> {
-    const timeToLive = `${this.#timeToLive(expiresAt)}`
-    return Number(await this.#run(TOUCH, key, version, fixedWidth(expiresAt), timeToLive)) === 1
+  async touch(
+    key: string,
+    expiresAt: number,
+    expected: Version,
+    _userId: string | undefined,
+    { now }: Call,
+  ): Promise<boolean> {
+    const args = [expected, expiryField(expiresAt), `${timeToLive(expiresAt, now)}`]
+    return (await this.#run<0 | 1>(TOUCH, key, ...args)) === 1
   }
 
   async remove(key: string): Promise<boolean> {
-    return Number(await this.#send([key], () => this.#client.del(this.#prefix + key))) === 1
+    return (await this.#send((redis) => redis.del(this.#prefix + key))) === 1
   }
 
-  async ping(): Promise<void> {
-    try {
-      await this.#lifeline.ping()
-    } catch (error) {
-      throw withoutRecord(error, [])
-    }
+  /** In a Cluster: the master that has the key. */
+  partOf({ key }: Work): string {
+    const driver = this.#connection.last
+    if (key === undefined || driver === undefined || !isCluster(driver)) return ''
+    return driver.slots[slotOf(this.#prefix + key)]?.[0] ?? ''
+  }
+
+  async ping({ key }: Work): Promise<void> {
+    const driver = await this.#connection.connected()
+    if (!isCluster(driver)) await this.#by(driver, driver.ping())
+    else if (key === undefined) await this.#by(driver, Promise.any(driver.nodes('master').map((each) => each.ping())))
+    else await this.#by(driver, driver.getrange(this.#prefix + key, 0, 0))
+  }
+
+  /** The keys that the servers hold: also those of sessions that ended in the last minutes. */
+  count(_cutoff: Cutoff, from: string | undefined): Promise<Batch & { count: number }> {
+    const driver = this.#connection.driver
+    return this.#by(driver, this.#keyspace.count(driver, from, KEYS_A_BATCH))
+  }
+
+  async scan(from: string | undefined): Promise<Batch & { records: KeyedRecord[] }> {
+    const driver = this.#connection.driver
+    const { keys, next } = await this.#by(driver, this.#keyspace.batch(driver, from, RECORDS_A_BATCH))
+    const found = await Promise.all(keys.map((key) => this.read(key)))
+    const records = keys.flatMap((key, n) => {
+      const stored = found[n]
+      return stored === undefined || stored === 'unreadable' ? [] : [{ key, record: stored.record }]
+    })
+    return { records, next }
+  }
+
+  async clear(from: string | undefined): Promise<Batch> {
+    const driver = this.#connection.driver
+    const { keys, next } = await this.#by(driver, this.#keyspace.batch(driver, from, KEYS_A_BATCH))
+    const names = keys.map((key) => this.#prefix + key)
+    // In a Cluster one command deletes only keys of one slot, and these are spread over all of them.
+    const commands = isCluster(driver) ? names.map((name) => [name]) : names.length > 0 ? [names] : []
+    await this.#by(driver, Promise.all(commands.map((each) => driver.unlink(...each))))
+    return { next }
   }
 
   close(): void {
-    this.#lifeline.close()
-  }
-
-  /** The keys that the server holds: also those of sessions that ended in the last minutes. */
-  async count(): Promise<number> {
-    const seen = new Set<string>() // a SCAN may answer a key twice
-    await this.#send([], async () => {
-      for await (const keys of this.#keyspace.batches()) for (const key of keys) seen.add(key)
-    })
-    return seen.size
-  }
-
-  async *scan(): AsyncGenerator<{ key: string; record: SessionRecord }, void, undefined> {
-    const batches = this.#keyspace.batches()
-    for (;;) {
-      const next = await this.#send([], () => batches.next())
-      if (next.done) return
-      for (let from = 0; from < next.value.length; from += SCAN_BATCH) {
-        const keys = next.value.slice(from, from + SCAN_BATCH)
-        const found = await Promise.all(keys.map((key) => this.read(key)))
-        for (const [n, key] of keys.entries()) {
-          const record = found[n]?.record
-          if (record) yield { key, record }
-        }
-      }
-    }
-  }
-
-  async clear(): Promise<void> {
-    await this.#send([], async () => {
-      for await (const keys of this.#keyspace.batches()) {
-        const names = keys.map((key) => this.#prefix + key)
-        // In a Cluster one command deletes only keys of one slot, and these are spread over all of them.
-        const commands = isCluster(this.#client) ? names.map((name) => [name]) : [names]
-        await within(this.#timeout, Promise.all(commands.map((each) => this.#client.unlink(...each))))
-      }
-    })
-  }
-
-  /** In ms from now, for the server. */
-  #timeToLive(expiresAt: number): number {
-    return Math.max(1, Math.ceil(expiresAt - this.#now()) + SLACK)
+    this.#connection.release()
   }
 
   /** Runs a script by its name; the whole text goes only to a server that does not know it yet. */
-  #run(script: Script, key: string, ...args: string[]): Promise<unknown> {
-    return this.#send([key, ...args], async () => {
+  #run<T>(script: Script, key: string, ...args: Array<string | Buffer>): Promise<T> {
+    return this.#send(async (redis) => {
       try {
-        return await this.#client.evalsha(script.sha1, 1, this.#prefix + key, ...args)
+        return (await redis.evalsha(script.sha1, 1, this.#prefix + key, ...args)) as T
       } catch (error) {
         if (!(error as Error).message?.startsWith('NOSCRIPT')) throw error
-        return this.#client.eval(script.lua, 1, this.#prefix + key, ...args)
+        return (await redis.eval(script.lua, 1, this.#prefix + key, ...args)) as T
       }
     })
   }
 
-  /** @param secrets what the command holds and an error must not */
-  async #send<T>(secrets: readonly string[], command: () => Promise<T>): Promise<T> {
-    try {
-      if (this.#lifeline.isBroken) await this.#lifeline.restored()
-      return await command()
-    } catch (error) {
-      throw withoutRecord(error, secrets)
-    }
+  #send<T>(command: (redis: Commands) => Promise<T>): Promise<T> {
+    const driver = this.#connection.driver
+    return this.#by(driver, command(driver))
   }
+
+  #by<T>(driver: Driver, answer: Promise<T>): Promise<T> {
+    return answer.catch((error) => {
+      throw this.#connection.failure(error, driver)
+    })
+  }
+}
+
+/** In ms from now, for the server. */
+function timeToLive(expiresAt: number, now: number): number {
+  return Math.max(1, Math.ceil(expiresAt - now) + SLACK)
 }

@@ -1,15 +1,16 @@
 import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { RedisClusterServers, RedisServer } from '@session-stores/testing/redis'
+import type { Cluster, Redis } from 'ioredis'
 import { afterAll, describe, expect, test } from 'vitest'
-import { type RedisClient, RedisStore } from '../src/index.ts'
+import { RedisStore } from '../src/index.ts'
 import { drivers, freshPrefix, ioredis } from './drivers.ts'
 
 const server = await RedisServer.start()
 const servers = await RedisClusterServers.start()
 afterAll(() => Promise.all([server.stop(), servers.stop()]))
 
-const places: Array<{ where: string; connect(options?: object): RedisClient }> = [
+const places: Array<{ where: string; connect(options?: object): Redis | Cluster }> = [
   ...drivers.map((driver) => ({
     where: `one server, ${driver.name}`,
     connect: (options?: object) => driver.redis(server, options),
@@ -118,10 +119,12 @@ describe('with the permissions that the README lists, and no others', () => {
   const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
   const [, all = '', more = ''] = /`(~sess:\* \+[^`]+)`, and in a Cluster `([^`]+)`/.exec(readme) ?? []
   const user = { username: 'app', password: 'secret' }
-  const grant = (to: RedisServer, rules: string) =>
-    to.cli('ACL', 'SETUSER', 'app', 'reset', 'on', '>secret', ...rules.split(' '))
+  const grant = async (to: RedisServer, rules: string) => {
+    expect(await to.cli('ACL', 'SETUSER', 'app', 'reset', 'on', '>secret', ...rules.split(' '))).toBe('OK')
+    await to.cli('ACL', 'LOG', 'RESET')
+  }
 
-  async function useEverything(client: RedisClient): Promise<void> {
+  async function useEverything(client: Redis | Cluster): Promise<void> {
     const store = new RedisStore({ client, touchInterval: 0 })
     const cookie = (ms: number) => ({ expires: new Date(Date.now() + ms), originalMaxAge: 60_000 })
     await store.set('id', { id: 'id', cookie: cookie(60_000) })
@@ -135,14 +138,38 @@ describe('with the permissions that the README lists, and no others', () => {
     await store.destroy('id')
   }
 
+  /** While new keys of this key's slot go to another server already. */
+  async function whileItsSlotIsMoved(key: string, act: () => Promise<void>): Promise<void> {
+    const slot = await (servers.servers[0] as RedisServer).cli('CLUSTER', 'KEYSLOT', key)
+    const from = await servers.masterOf(key)
+    const to = (await servers.masters()).find((master) => master !== from) as RedisServer
+    await to.cli('CLUSTER', 'SETSLOT', slot, 'IMPORTING', await from.cli('CLUSTER', 'MYID'))
+    await from.cli('CLUSTER', 'SETSLOT', slot, 'MIGRATING', await to.cli('CLUSTER', 'MYID'))
+    await act()
+    for (const each of [from, to]) await each.cli('CLUSTER', 'SETSLOT', slot, 'STABLE')
+  }
+
   test.each(drivers)('everything works: one server, $name', async (driver) => {
     await grant(server, all)
-    await useEverything(driver.redis(server, user))
+    await server.cli('SCRIPT', 'FLUSH')
+    await useEverything(driver.redis(server, { ...user, db: 2, connectionName: 'shop' }))
+    expect(await server.cli('ACL', 'LOG'), 'nothing was denied').toBe('')
   })
 
   test.each(drivers)('everything works: Cluster, $name', async (driver) => {
     await Promise.all(servers.servers.map((each) => grant(each, `${all} ${more}`)))
-    await useEverything(driver.cluster(servers.addresses, { redisOptions: user }))
+    const client = driver.cluster(servers.addresses, { redisOptions: user, lazyConnect: true })
+    await useEverything(client)
+    await whileItsSlotIsMoved(`sess:${hash('sha256', 'id', 'base64url')}`, () => useEverything(client))
+    for (const each of servers.servers) expect(await each.cli('ACL', 'LOG'), 'nothing was denied').toBe('')
+  })
+
+  test('nobody else’s connections can be held up or cut', async () => {
+    await grant(server, all)
+    const client = ioredis.redis(server, user)
+    for (const command of ['pause 1', 'kill id 1', 'list', 'unpause']) {
+      await expect(client.call('client', ...command.split(' '))).rejects.toThrow(/^NOPERM /)
+    }
   })
 })
 

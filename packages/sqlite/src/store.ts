@@ -1,8 +1,7 @@
-import { inspect } from 'node:util'
-import { DEFAULT_TIMEOUT, SessionStore, type StoreOptions } from '@session-stores/core'
+import { checkOptions, type OptionRules, SessionStore, type StoreOptions, storeRules } from '@session-stores/core'
 import { SqliteBackend } from './backend.ts'
-import type { SqliteDatabase } from './database.ts'
-import { openDatabase, prepareSchema } from './schema.ts'
+import type { SqliteDatabase } from './driver.ts'
+import { openFile, useDatabase } from './open.ts'
 
 export type SqliteStoreOptions = FileOptions | DatabaseOptions
 
@@ -20,22 +19,23 @@ export interface FileOptions extends StoreOptions {
    * moments may be lost, log-outs among them. `'FULL'`: nothing is lost, and every write waits for the disk.
    * @default 'NORMAL'
    */
-  synchronous?: 'NORMAL' | 'FULL'
+  synchronous?: 'NORMAL' | 'FULL' | undefined
 
-  database?: never
+  database?: undefined
 }
 
 /** The store uses a connection of the application's. */
 export interface DatabaseOptions extends StoreOptions {
   /**
    * An open better-sqlite3 database that holds nothing but the sessions. Its settings stay as they are, and it stays open
-   * when the store is closed. Give it a short `timeout`: SQLite waits that long when it meets the lock of another
-   * process, with the whole server stopped. From then on the store waits by itself, without stopping anything.
+   * when the store is closed. Give it a short `timeout`: SQLite waits that long when it first meets the lock of another
+   * process, with the whole server stopped. Until that lock is gone, the store then waits without stopping anything.
+   * While a transaction of the application is open on it, the store waits, up to its own `timeout`.
    */
   database: SqliteDatabase
 
-  path?: never
-  synchronous?: never
+  path?: undefined
+  synchronous?: undefined
 }
 
 /**
@@ -51,53 +51,47 @@ export class SqliteStore<Session extends object = any> extends SessionStore<Sess
    * @throws Error when the file cannot be opened, is not a SQLite database, or holds something else
    */
   constructor(options: SqliteStoreOptions) {
-    checkOptions(options)
+    check(options)
     const { path, database, synchronous = 'NORMAL', ...rest } = options
-    const backend = new SqliteBackend(options.timeout ?? DEFAULT_TIMEOUT)
+    const backend = new SqliteBackend()
     super(backend, rest)
-    if (database) prepareSchema(database)
-    backend.connect(database ?? openDatabase(path, synchronous), database === undefined)
+    backend.connect(database ? useDatabase(database) : openFile(path, synchronous))
   }
 }
 
-function checkOptions(options: SqliteStoreOptions): void {
-  if (typeof options !== 'object' || options === null) {
-    // Not shown, like in every store: it may hold a password.
-    throw new TypeError(
-      `options must be an object with a path or a database; got ${options === null ? 'null' : typeof options}`,
-    )
-  }
-  const { path, database, synchronous } = options as { path: unknown; database: unknown; synchronous: unknown }
+const rules: OptionRules = {
+  path: {
+    wants: "the path of a file, or ':memory:'; of a URL, fileURLToPath(url) makes one",
+    isRight: (value) =>
+      typeof value === 'string' && value.trim() !== '' && !value.includes('\0') && !value.trim().startsWith('file:'),
+  },
+  synchronous: { wants: "'NORMAL' or 'FULL', in capitals", isRight: (value) => value === 'NORMAL' || value === 'FULL' },
+  database: { wants: 'a Database of better-sqlite3, from new Database(path)', isRight: isDatabase },
+  ...storeRules,
+}
+
+/** What other stores call these options. */
+const elsewhere = { client: 'database', db: 'path' }
+
+function check(options: SqliteStoreOptions): void {
+  checkOptions(options, rules, elsewhere)
+  const { path, database, synchronous } = options
   if ((path === undefined) === (database === undefined)) {
     throw new TypeError(
       `options must have either path or database; got ${path === undefined ? 'neither of them' : 'both'}`,
     )
   }
-  if (path !== undefined) checkPath(path)
-  else checkDatabase(database)
-  if (synchronous === undefined) return
-  if (synchronous !== 'NORMAL' && synchronous !== 'FULL') throw wrong('synchronous', "'NORMAL' or 'FULL'", synchronous)
-  if (path === undefined) {
+  if (database === undefined) return
+  if (synchronous !== undefined) {
     throw new TypeError('synchronous must be left out with database: set it there with a pragma')
   }
+  if (!database.open) throw new TypeError('database must be open; got a closed one')
+  if (database.readonly) throw new TypeError('database must be open for writing; got a readonly one')
+  if (database.inTransaction) throw new TypeError('database must not be inside a transaction; got one that is')
 }
 
-function checkPath(path: unknown): void {
-  const wants = "the path of a file, or ':memory:'"
-  if (typeof path !== 'string' || path.trim() === '' || path.includes('\0') || path.trim().startsWith('file:')) {
-    throw wrong('path', wants, path)
-  }
-}
-
-function checkDatabase(database: unknown): void {
-  const { prepare, pragma, exec, open, readonly, inTransaction } = (database ?? {}) as Partial<SqliteDatabase>
-  const isDatabase = [prepare, pragma, exec].every((each) => typeof each === 'function')
-  if (!isDatabase) throw wrong('database', 'an open better-sqlite3 Database', database)
-  if (!open) throw new TypeError('database must be open; got a closed one')
-  if (readonly) throw new TypeError('database must be open for writing; got a readonly one')
-  if (inTransaction) throw new TypeError('database must not be inside a transaction; got one that is')
-}
-
-function wrong(name: string, wants: string, value: unknown): TypeError {
-  return new TypeError(`${name} must be ${wants}; got ${inspect(value, { depth: 0 })}`)
+function isDatabase(value: unknown): boolean {
+  const { prepare, exec, close, open } = (value ?? {}) as Partial<SqliteDatabase>
+  // `open` is a method in node:sqlite, whose databases are not supported.
+  return [prepare, exec, close].every((each) => typeof each === 'function') && typeof open === 'boolean'
 }

@@ -1,5 +1,5 @@
 // Opens each file whose path it is told, saves a session in it, and prints "done" or what went wrong.
-// node open-worker.ts [the id of the user to be]
+// node open-worker.ts [id of the user to run as]
 import { createInterface } from 'node:readline'
 import { SqliteStore } from '../src/index.ts'
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect, isDeepStrictEqual } from 'node:util'
-import { Browser, buildApp } from '@session-stores/testing'
+import type { StoreOptions } from '@session-stores/core'
+import { Browser, buildApp, until } from '@session-stores/testing'
 import Database from 'better-sqlite3'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { SqliteStore } from '../src/index.ts'
@@ -88,12 +89,49 @@ describe('while another process holds the write lock', () => {
     expect(took).toBeGreaterThan(timeout * 0.9)
     expect(took).toBeLessThan(timeout * 2)
     expect(delay.max / 1e6).toBeLessThan(timeout * 0.8)
-    await sleep(100) // a last try may end just after its caller was refused
+    await sleep(100) // an attempt may end just after its caller was refused
     await unlock()
     const [ada] = browsers
     expect(await ada.get('/me')).toEqual({ user: 'ada' })
     await ada.post('/set/theme/light')
     expect(await ada.get('/me')).toEqual({ user: 'ada', theme: 'light' })
+  })
+
+  test('a request that only reads passes, though its session is due to be prolonged', async () => {
+    const { browsers, lock, unlock } = await lockable(500, { touchInterval: 0 })
+    const [ada, bob] = browsers
+    await lock()
+    for (let n = 0; n < 3; n += 1) {
+      expect(await ada.get('/me')).toEqual({ user: 'ada' })
+      expect(await bob.get('/me')).toEqual({ user: 'bob' })
+    }
+    expect((await ada.request('POST', '/set/theme/dark')).status).toBe(503)
+    await unlock()
+    await until('it saves again', async () => (await ada.request('POST', '/set/theme/dark')).status === 200)
+    expect(await ada.get('/me')).toEqual({ user: 'ada', theme: 'dark' })
+  })
+
+  test('once a save has waited in vain, the next are refused after a moment, and reads are answered at once', async () => {
+    const path = newFile()
+    const timeout = 2000
+    const store = new SqliteStore({ path, timeout })
+    await store.set('id', { a: 1 })
+    const { lock, unlock } = await locker(path)
+    await lock()
+    await expect(store.set('other', {})).rejects.toMatchObject({ statusCode: 503 })
+    const begun = performance.now()
+    for (let n = 0; n < 5; n += 1) {
+      await expect(store.set('other', {})).rejects.toMatchObject({ statusCode: 503, cause: { code: 'SQLITE_BUSY' } })
+      let found: unknown
+      store.get('id', (_, session) => {
+        found = session
+      })
+      expect(found).toMatchObject({ a: 1 })
+    }
+    expect(performance.now() - begun).toBeLessThan(timeout) // five that wait for it all would take five times as long
+    await unlock()
+    await until('it saves again', () => store.set('other', {}).then(() => true))
+    await store.close()
   })
 
   test('2000 saves wait without keeping the process busy, and all are done when it is free', async () => {
@@ -134,7 +172,7 @@ describe('while another process holds the write lock', () => {
     database.close()
   })
 
-  test('what failed was given up for good, and its error tells why and nothing else', async () => {
+  test('a log-out that was refused is not carried out later, and its error tells why and nothing else', async () => {
     const path = newFile()
     const store = new SqliteStore({ path, timeout: 500 })
     await store.set('secret id', { secret: 'content' })
@@ -151,9 +189,9 @@ describe('while another process holds the write lock', () => {
 })
 
 /** An application on a file, two users logged in to it, and a process that can lock the file. */
-async function lockable(timeout: number) {
+async function lockable(timeout: number, options: StoreOptions = {}) {
   const path = newFile()
-  const app = buildApp(new SqliteStore({ path, timeout }))
+  const app = buildApp(new SqliteStore({ path, timeout, ...options }))
   await app.listen({ host: '127.0.0.1', port: 0 })
   onTestFinished(() => app.close())
   const browsers: [Browser, Browser] = [new Browser(app), new Browser(app)]

@@ -18,6 +18,10 @@ const session: Session | null = await new SqliteStore<Session>({ path: ':memory:
 const id: number | undefined = session?.sqliteTypeTestUser.id
 
 const either: SqliteStoreOptions[] = [{ path: 'x' }, { database: new Database() }]
+const fromEnvironment: SqliteStoreOptions[] = [
+  { path: 'x', synchronous: undefined, database: undefined, ttl: undefined, timeout: undefined },
+  { database: new Database(), path: undefined, synchronous: undefined },
+]
 // @ts-expect-error one of them is needed
 const neither: SqliteStoreOptions = { ttl: 1000 }
 // @ts-expect-error not both
@@ -27,4 +31,4 @@ const foreign: SqliteStoreOptions = { database: new Database(), synchronous: 'FU
 // @ts-expect-error no such mode
 const off: SqliteStoreOptions = { path: 'x', synchronous: 'OFF' }
 
-export { both, either, foreign, id, neither, off }
+export { both, either, foreign, fromEnvironment, id, neither, off }

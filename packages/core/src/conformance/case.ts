@@ -5,9 +5,18 @@ import { SessionStore } from '../store.ts'
 import { Records } from './records.ts'
 
 /** What a backend can do beyond the five required verbs; found by looking whether the method is there. */
-export type Ability = 'ping' | 'prune' | 'count' | 'scan' | 'clear'
+export type Ability = 'ping' | 'insert' | 'prune' | 'count' | 'scan' | 'clear' | 'findByUser' | 'removeOfUser'
 
-const abilities: readonly Ability[] = ['ping', 'prune', 'count', 'scan', 'clear']
+const abilities: readonly Ability[] = [
+  'ping',
+  'insert',
+  'prune',
+  'count',
+  'scan',
+  'clear',
+  'findByUser',
+  'removeOfUser',
+]
 
 /** The abilities of a store's backend. A store's own test states the ones it expects, so that losing one fails. */
 export function abilitiesOf(store: SessionStore): Ability[] {

@@ -13,6 +13,8 @@
  * The rules are listed in docs/contract.md.
  */
 import type { Ability, Case } from './case.ts'
+import { adoptingCases } from './cases/adopting.ts'
+import { batchCases } from './cases/batches.ts'
 import { environmentCases } from './cases/environment.ts'
 import { expiryCases } from './cases/expiry.ts'
 import { factoryCases } from './cases/factory.ts'
@@ -25,6 +27,8 @@ import { replaceCases } from './cases/replace.ts'
 import { replayCases } from './cases/replays.ts'
 import { safetyCases } from './cases/safety.ts'
 import { savingCases } from './cases/saving.ts'
+import { sealedCases } from './cases/sealed.ts'
+import { userCases, userRecordCases } from './cases/users.ts'
 
 export {
   type Ability,
@@ -42,12 +46,17 @@ export const cases: readonly Case[] = [
   ...optionalCases,
   ...replayCases,
   ...givingUpCases,
+  ...batchCases,
+  ...userRecordCases,
   ...expiryCases,
   ...savingCases,
   ...mergingCases,
   ...safetyCases,
   ...environmentCases,
   ...outageCases,
+  ...userCases,
+  ...sealedCases,
+  ...adoptingCases,
 ]
 
 /** The cases for a store with these abilities. */

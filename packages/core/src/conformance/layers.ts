@@ -7,11 +7,15 @@ const VERBS: readonly Verb[] = [
   'replace',
   'touch',
   'remove',
+  'insert',
   'ping',
+  'insert',
   'prune',
   'count',
   'scan',
   'clear',
+  'findByUser',
+  'removeOfUser',
 ]
 
 /** A call on its way from a store to the backend. */

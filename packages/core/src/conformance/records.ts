@@ -9,6 +9,9 @@ import { newVersion } from '../version.ts'
 /** So many batches for a few hundred records mean that it never ends. */
 const MAX_BATCHES = 1000
 
+/** By this nothing is over. */
+const NOTHING: Cutoff = { expiresAt: -MAX_EXPIRES_AT, createdAt: -MAX_EXPIRES_AT }
+
 /** The records of a store as the cases see them: each write makes its version, and whole-store verbs run to their end. */
 export class Records {
   readonly #backend: GuardedBackend
@@ -47,6 +50,28 @@ export class Records {
     return this.#backend.touch(key, expiresAt, expected, userId)
   }
 
+  /** The version, or undefined when there was a record already. */
+  async insert(key: string, record: SessionRecord, version = newVersion()): Promise<Version | undefined> {
+    return (await this.#backend.insert?.(key, record, version)) === 'inserted' ? version : undefined
+  }
+
+  /** The keys of this user's records, each once. */
+  async keysOfUser(userId: string): Promise<string[]> {
+    const keys = new Set<string>()
+    for await (const { records } of batches((from) => this.#backend.findByUser?.(userId, from))) {
+      for (const { key } of records) keys.add(key)
+    }
+    return [...keys].sort()
+  }
+
+  async *findByUser(userId: string): AsyncGenerator<KeyedRecord> {
+    for await (const { records } of batches((from) => this.#backend.findByUser?.(userId, from))) yield* records
+  }
+
+  async removeOfUser(userId: string, keys: string[]): Promise<number> {
+    return (await this.#backend.removeOfUser?.(userId, keys)) ?? 0
+  }
+
   async remove(key: string): Promise<boolean> {
     return this.#backend.remove(key)
   }
@@ -61,17 +86,21 @@ export class Records {
     return this.#backend.scan !== undefined
   }
 
-  /** Deletes what had expired at `before`, and answers how many records that were. */
-  async prune(before: number): Promise<number> {
+  /** Deletes what is over, and answers how many records that were. */
+  async prune(cutoff: Partial<Cutoff>): Promise<number> {
     let total = 0
-    for await (const { removed } of batches((from) => this.#backend.prune?.(endedAt(before), from))) total += removed
+    for await (const { removed } of batches((from) => this.#backend.prune?.({ ...NOTHING, ...cutoff }, from))) {
+      total += removed
+    }
     return total
   }
 
-  /** How many had not expired at `now`. */
-  async count(now: number): Promise<number> {
+  /** How many are not over. */
+  async count(cutoff: Partial<Cutoff>): Promise<number> {
     let total = 0
-    for await (const { count } of batches((from) => this.#backend.count?.(endedAt(now), from))) total += count
+    for await (const { count } of batches((from) => this.#backend.count?.({ ...NOTHING, ...cutoff }, from))) {
+      total += count
+    }
     return total
   }
 
@@ -82,10 +111,6 @@ export class Records {
   async clear(): Promise<void> {
     for await (const _ of batches((from) => this.#backend.clear?.(from)));
   }
-}
-
-function endedAt(expiresAt: number): Cutoff {
-  return { expiresAt, createdAt: -MAX_EXPIRES_AT }
 }
 
 async function* batches<B extends { next?: string | undefined }>(

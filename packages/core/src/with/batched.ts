@@ -115,19 +115,27 @@ interface Verbs<Item, Answer> {
 class Batcher<Item, Answer> {
   readonly #verbs: Verbs<Item, Answer>
   readonly #partOf: ((work: Work) => string) | undefined
+  readonly #isFirstMadeAtOnce: boolean
+  /** Whether a call has come in this turn of the event loop. */
+  #isTurnOpen = false
   /** By part of the server. */
   #waiting = new Map<string, Slot<Item, Answer>[]>()
 
   constructor(backend: Backend, verbs: Verbs<Item, Answer>) {
     this.#verbs = verbs
     this.#partOf = backend.partOf?.bind(backend)
+    this.#isFirstMadeAtOnce = backend.isSynchronous ?? false
   }
 
   add(item: Item, call: Call): Awaitable<Answer> {
     const { one, many, verb, key } = this.#verbs
     if (many === undefined || call.attempt > 1) return one(item, call)
+    if (!this.#isTurnOpen) {
+      this.#isTurnOpen = true
+      setImmediate(() => this.#flush())
+      if (this.#isFirstMadeAtOnce) return one(item, call)
+    }
     const part = this.#partOf?.({ verb: verb(item), key: key(item) }) ?? ''
-    if (this.#waiting.size === 0) setImmediate(() => this.#flush())
     const slot = new Slot<Item, Answer>(item, call)
     const slots = this.#waiting.get(part)
     if (slots === undefined) this.#waiting.set(part, [slot])
@@ -136,6 +144,7 @@ class Batcher<Item, Answer> {
   }
 
   #flush(): void {
+    this.#isTurnOpen = false
     const waiting = this.#waiting
     this.#waiting = new Map()
     for (const slots of waiting.values()) {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Batch, KeyedRecord } from '../../src/index.ts'
 import { type Broken, brokenServer } from './open.ts'
+import { isOver } from './server.ts'
 
 /** What can be wrong with the verbs that only some backends have. */
 export const brokenBatches: Broken[] = [
@@ -56,10 +57,10 @@ export const brokenBatches: Broken[] = [
     ...brokenServer(({ scan, remove }) => ({
       prune: async (cutoff, from) => {
         const { records, next } = scan(from)
-        const expired = records.filter(({ record }) => record.expiresAt <= cutoff.expiresAt)
+        const over = records.filter(({ record }) => isOver(record, cutoff))
         await nextTurn()
-        for (const { key } of expired) remove(key)
-        return { removed: expired.length, next }
+        for (const { key } of over) remove(key)
+        return { removed: over.length, next }
       },
     })),
   },
@@ -68,7 +69,7 @@ export const brokenBatches: Broken[] = [
     noticedBy: ['B22', 'B24'],
     ...brokenServer(({ write, replace, remove, scan }) => {
       const ends = new Map<string, number>()
-      const isOver = (key: string, before: number) => (ends.get(key) ?? Number.POSITIVE_INFINITY) <= before
+      const asWritten = ({ key, record }: KeyedRecord) => ({ ...record, expiresAt: ends.get(key) ?? record.expiresAt })
       return {
         write: (key, record, version) => {
           ends.set(key, record.expiresAt)
@@ -81,13 +82,13 @@ export const brokenBatches: Broken[] = [
         },
         prune: (cutoff, from) => {
           const { records, next } = scan(from)
-          const over = records.filter(({ key }) => isOver(key, cutoff.expiresAt))
+          const over = records.filter((each) => isOver(asWritten(each), cutoff))
           for (const { key } of over) remove(key)
           return { removed: over.length, next }
         },
         count: (cutoff, from) => {
           const { records, next } = scan(from)
-          return { count: records.filter(({ key }) => !isOver(key, cutoff.expiresAt)).length, next }
+          return { count: records.filter((each) => !isOver(asWritten(each), cutoff)).length, next }
         },
       }
     }),
@@ -96,7 +97,16 @@ export const brokenBatches: Broken[] = [
     what: 'a backend that prunes by the clock of the process alone',
     noticedBy: ['S39'],
     ...brokenServer(({ prune }) => ({
-      prune: (cutoff, from, { now }) => prune({ ...cutoff, expiresAt: Math.max(cutoff.expiresAt, now) }, from),
+      prune: ({ expiresAt, createdAt }, from, { now }) =>
+        prune({ expiresAt: Math.max(expiresAt, now), createdAt }, from),
+    })),
+  },
+  {
+    what: 'a backend that prunes and counts without a look at when a session began',
+    noticedBy: ['B22', 'B24'],
+    ...brokenServer(({ prune, count }) => ({
+      prune: ({ expiresAt }, from) => prune({ expiresAt, createdAt: -8.64e15 }, from),
+      count: ({ expiresAt }, from) => count({ expiresAt, createdAt: -8.64e15 }, from),
     })),
   },
   {
@@ -115,7 +125,7 @@ export const brokenBatches: Broken[] = [
   {
     what: 'a backend that counts what has expired',
     noticedBy: ['B24'],
-    ...brokenServer(({ count }) => ({ count: (cutoff, from) => count({ ...cutoff, expiresAt: 0 }, from) })),
+    ...brokenServer(({ count }) => ({ count: ({ createdAt }, from) => count({ expiresAt: 0, createdAt }, from) })),
   },
   {
     what: 'a backend whose count ends after a batch',

@@ -10,7 +10,7 @@ const shared = newServer()
 export const brokenFactories: Broken[] = [
   {
     what: 'a function that hands out one store twice',
-    noticedBy: ['B0'],
+    noticedBy: ['B0', 'S58', 'S59'],
     openStore: (name, options) => {
       const store = stores.get(name) ?? new SessionStore(servers(name), options)
       stores.set(name, store)
@@ -19,7 +19,7 @@ export const brokenFactories: Broken[] = [
   },
   {
     what: 'a function that ignores the name',
-    noticedBy: ['B0', 'B24', 'B25', 'B33', 'B34', 'S39'],
+    noticedBy: ['B0', 'B22', 'B25', 'B33', 'B34', 'B40', 'B42', 'B44', 'B45', 'B46', 'S39', 'S52', 'S54'],
     openStore: (_, options) => new SessionStore(shared, options),
   },
   {
@@ -41,6 +41,13 @@ export const brokenFactories: Broken[] = [
       'S38',
       'S40',
       'S41',
+      'S49',
+      'S50',
+      'S51',
+      'S52',
+      'S55',
+      'S57',
+      'S58',
     ],
     openStore: (_, options) => new SessionStore(newServer(), options),
   },

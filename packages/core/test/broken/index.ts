@@ -1,3 +1,4 @@
+import { brokenBatched } from './batched.ts'
 import { brokenBatches } from './batches.ts'
 import { brokenFactories } from './factories.ts'
 import { brokenGivingUp } from './giving-up.ts'
@@ -6,6 +7,7 @@ import { brokenInOutages } from './outages.ts'
 import { brokenRecords } from './records.ts'
 import { brokenReplacing } from './replacing.ts'
 import { brokenStores } from './stores.ts'
+import { brokenUsers } from './users.ts'
 
 /** Stores that are broken on purpose, so that the cases show that they notice. */
 export const broken: Broken[] = [
@@ -16,4 +18,6 @@ export const broken: Broken[] = [
   ...brokenGivingUp,
   ...brokenStores,
   ...brokenInOutages,
+  ...brokenBatched,
+  ...brokenUsers,
 ]

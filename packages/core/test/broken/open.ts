@@ -16,19 +16,19 @@ interface Opening {
 /** The verbs that are broken, over a server that is sound. */
 type Break = (server: Server) => Partial<Backend>
 
-/** A bug of the backend. What it keeps is the server's: all stores of one name share it. */
+/** A bug in the backend. Any state of its own is kept on the server: all stores of one name share it. */
 export function brokenServer(breakIt: Break): Opening {
   const backends = byName(() => broken(newServer(), breakIt))
   return { openStore: (name, options) => new SessionStore(backends(name), options) }
 }
 
-/** A bug of the backend. What it keeps is the process's: each store has its own. */
+/** A bug in the backend. Any state of its own is kept in the process: each store has its own. */
 export function brokenProcess(breakIt: Break): Opening {
   const servers = byName(newServer)
   return { openStore: (name, options) => new SessionStore(broken(servers(name), breakIt), options) }
 }
 
-/** A bug of the store, whatever its backend. */
+/** A bug in the store, whatever its backend. */
 export function brokenStore(open: OpenOver): Opening {
   const servers = byName(newServer)
   return { openStore: (name, options) => open(servers(name), options), openOver: open }

@@ -21,6 +21,8 @@ export const brokenRecords: Broken[] = [
       'B32',
       'B35',
       'B36',
+      'B39',
+      'B46',
       'S5',
       'S20',
       'S21',
@@ -31,24 +33,27 @@ export const brokenRecords: Broken[] = [
       'S39',
       'S40',
       'S41',
+      'S49',
+      'S50',
+      'S51',
     ],
     ...brokenServer(({ read }) => ({ read: (key) => read(key) ?? (null as never) })),
   },
   {
     what: 'a backend that forgets the user',
-    noticedBy: ['B2', 'B8', 'B25', 'B28', 'B38'],
+    noticedBy: ['B2', 'B8', 'B25', 'B28', 'B38', 'B43', 'B44', 'B45', 'B46', 'S49', 'S50', 'S51', 'S52', 'S53'],
     ...brokenServer(({ write }) => ({ write: (key, { userId, ...record }, version) => write(key, record, version) })),
   },
   {
     what: 'a backend that keeps the version of what it overwrites',
-    noticedBy: ['B3', 'B11', 'B28', 'B38'],
+    noticedBy: ['B3', 'B11', 'B24', 'B28', 'B38'],
     ...brokenServer(({ read, write }) => ({
       write: (key, record, version) => write(key, record, read(key)?.version ?? version),
     })),
   },
   {
     what: 'a backend whose write keeps the beginning of what it overwrites',
-    noticedBy: ['B3'],
+    noticedBy: ['B3', 'B22'],
     ...brokenServer(({ read, write }) => ({
       write: (key, record, version) => {
         const createdAt = read(key)?.record.createdAt ?? record.createdAt
@@ -66,7 +71,7 @@ export const brokenRecords: Broken[] = [
   },
   {
     what: 'a backend that cuts data off',
-    noticedBy: ['B4'],
+    noticedBy: ['B4', 'B41'],
     ...brokenServer(({ write }) => ({
       write: (key, record, version) => write(key, { ...record, data: record.data.slice(0, 20_000) }, version),
     })),
@@ -178,7 +183,7 @@ export const brokenRecords: Broken[] = [
   },
   {
     what: 'a backend whose touch does not look at the version',
-    noticedBy: ['B11', 'B31', 'S12'],
+    noticedBy: ['B11', 'B31', 'B39', 'S12'],
     ...brokenServer(({ read, touch }) => ({
       touch: (key, expiresAt) => touch(key, expiresAt, read(key)?.version ?? ''),
     })),
@@ -200,6 +205,8 @@ export const brokenRecords: Broken[] = [
       'B30',
       'B31',
       'B32',
+      'B39',
+      'B44',
       'S5',
       'S20',
       'S21',
@@ -208,12 +215,14 @@ export const brokenRecords: Broken[] = [
       'S38',
       'S40',
       'S41',
+      'S49',
+      'S58',
     ],
     ...brokenServer(() => ({ remove: () => false })),
   },
   {
     what: 'a backend with a cache of its own in each process',
-    noticedBy: ['S13', 'S38'],
+    noticedBy: ['S13', 'S38', 'S58'],
     ...brokenProcess(({ read, write, replace, touch, remove, prune, clear }) => {
       const cache = new Map<string, StoredRecord | undefined>()
       const forgetting = <Args extends unknown[], T>(verb: (...args: Args) => T) => {

@@ -5,7 +5,7 @@ import { type Broken, brokenServer } from './open.ts'
 export const brokenReplacing: Broken[] = [
   {
     what: 'a backend that brings back what was destroyed',
-    noticedBy: ['B15', 'B20', 'B26', 'B30', 'S21', 'S41'],
+    noticedBy: ['B15', 'B20', 'B26', 'B30', 'B47', 'S21', 'S41', 'S51'],
     ...brokenServer(({ write, replace }) => ({
       replace: (key, record, version, expected) => {
         const answer = replace(key, record, version, expected)
@@ -17,7 +17,26 @@ export const brokenReplacing: Broken[] = [
   },
   {
     what: 'a backend that loses updates',
-    noticedBy: ['B14', 'B16', 'B17', 'B30', 'S13', 'S14', 'S15', 'S25', 'S26', 'S27', 'S28', 'S29', 'S41'],
+    noticedBy: [
+      'B14',
+      'B16',
+      'B17',
+      'B30',
+      'B39',
+      'B40',
+      'S13',
+      'S14',
+      'S15',
+      'S25',
+      'S26',
+      'S27',
+      'S28',
+      'S29',
+      'S41',
+      'S55',
+      'S57',
+      'S58',
+    ],
     ...brokenServer(({ read, write }) => ({
       replace: (key, record, version) => {
         if (!read(key)) return 'missing'
@@ -28,7 +47,7 @@ export const brokenReplacing: Broken[] = [
   },
   {
     what: "a backend that answers 'conflict' for what is missing",
-    noticedBy: ['B15', 'B30'],
+    noticedBy: ['B15', 'B30', 'B47'],
     ...brokenServer(({ replace }) => ({
       replace: (key, record, version, expected) => {
         const answer = replace(key, record, version, expected)
@@ -38,7 +57,7 @@ export const brokenReplacing: Broken[] = [
   },
   {
     what: 'a backend that counts writes in place of comparing versions, and begins again after a removal',
-    noticedBy: ['B17'],
+    noticedBy: ['B17', 'B39'],
     ...brokenServer(({ read, write, replace, touch, remove }) => {
       const counts = new Map<string, number>()
       const countAt = new Map<string, number>()
@@ -69,7 +88,7 @@ export const brokenReplacing: Broken[] = [
   },
   {
     what: 'a backend whose replace looks at the version first and writes then, one replace at a time',
-    noticedBy: ['B20'],
+    noticedBy: ['B20', 'B39', 'B47', 'S51'],
     ...brokenServer(({ read, write }) => {
       let last: Promise<unknown> = Promise.resolve()
       return {
@@ -90,7 +109,7 @@ export const brokenReplacing: Broken[] = [
   },
   {
     what: 'a backend whose replace keeps the user',
-    noticedBy: ['B13', 'B38'],
+    noticedBy: ['B13', 'B38', 'B44', 'B45', 'B47', 'S52', 'S54'],
     ...brokenServer(({ read, replace }) => ({
       replace: (key, { userId, ...record }, version, expected) => {
         const kept = read(key)?.record.userId
@@ -109,6 +128,7 @@ export const brokenReplacing: Broken[] = [
       'B30',
       'B31',
       'B38',
+      'B39',
       'S10',
       'S13',
       'S14',
@@ -122,6 +142,9 @@ export const brokenReplacing: Broken[] = [
       'S30',
       'S40',
       'S41',
+      'S55',
+      'S57',
+      'S58',
     ],
     ...brokenServer(({ replace }) => ({
       replace: (key, record, version, expected) =>
@@ -181,7 +204,7 @@ export const brokenReplacing: Broken[] = [
   },
   {
     what: 'a backend that fails when there is nothing to remove',
-    noticedBy: ['B12', 'B32', 'S5', 'S20', 'S41', 'S45'],
+    noticedBy: ['B12', 'B32', 'S5', 'S20', 'S41', 'S45', 'S58'],
     ...brokenServer(({ remove }) => ({
       remove: (key) => {
         if (!remove(key)) throw new Error('no such key')

@@ -32,12 +32,16 @@ export function newServer() {
       memory.replace(key, record, version, expected) as 'replaced' | 'conflict' | 'missing',
     touch: (key: string, expiresAt: number, expected: Version) => memory.touch(key, expiresAt, expected) as boolean,
     remove,
+    insert: (key: string, record: SessionRecord, version: Version) =>
+      memory.insert?.(key, record, version) as 'inserted' | 'exists',
+    findByUser: (userId: string) => memory.findByUser?.(userId) as { records: KeyedRecord[] } & Batch,
+    removeOfUser: (userId: string, keys: string[]) => memory.removeOfUser?.(userId, keys) as number,
     ping: () => {},
     prune: (cutoff: Cutoff, from?: string) => {
       const { records, next } = batch(from)
-      const expired = records.filter(({ record }) => isOver(record, cutoff))
-      for (const { key } of expired) remove(key)
-      return { removed: expired.length, next }
+      const over = records.filter(({ record }) => isOver(record, cutoff))
+      for (const { key } of over) remove(key)
+      return { removed: over.length, next }
     },
     count: (cutoff: Cutoff, from?: string) => {
       const { records, next } = batch(from)
@@ -52,7 +56,7 @@ export function newServer() {
   } satisfies Backend
 }
 
-function isOver(record: SessionRecord, cutoff: Cutoff): boolean {
+export function isOver(record: SessionRecord, cutoff: Cutoff): boolean {
   return record.expiresAt <= cutoff.expiresAt || record.createdAt <= cutoff.createdAt
 }
 

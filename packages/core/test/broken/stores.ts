@@ -40,6 +40,12 @@ export const brokenStores: Broken[] = [
       'S29',
       'S41',
       'S48',
+      'S49',
+      'S51',
+      'S55',
+      'S57',
+      'S58',
+      'S59',
     ],
     ...brokenStore((backend, options) =>
       withSet(new SessionStore(backend, options), (set, id, { '~loaded': _, ...session }, done) =>
@@ -144,6 +150,10 @@ export const brokenStores: Broken[] = [
       'S44',
       'S46',
       'S47',
+      'S52',
+      'S55',
+      'S57',
+      'S58',
     ],
     ...brokenStore((backend, options) =>
       withSet(new SessionStore(backend, options), (set, id, session, done) =>
@@ -153,7 +163,7 @@ export const brokenStores: Broken[] = [
   },
   {
     what: 'a store that deletes what it cannot read',
-    noticedBy: ['S32'],
+    noticedBy: ['S32', 'S56'],
     ...brokenStore((backend, options) => {
       const store = new SessionStore(backend, options)
       return withGet(store, (get, id, callback) =>

@@ -36,7 +36,7 @@ export const environmentCases = [
 
   defineCase(
     'S40',
-    "the plugin's session object is not taken for a new session because the application deleted its keys",
+    'a session object of the plugin is not new just because the application deleted its keys',
     async ({ store, other, records, clock }) => {
       const createdAt = clock.ms
       await store.set('id', newSession(clock, { a: 1, b: 1 }))

@@ -6,7 +6,7 @@ import { dataOf, newSession } from '../data.ts'
 export const factoryCases = [
   defineCase(
     'B0',
-    'stores of one name share their data and nothing else, stores of two names share nothing',
+    'stores of one name share their data and nothing else; stores of different names share nothing',
     async ({ store, other, open, clock }) => {
       assert.notEqual(store, other)
       assert.notEqual(store.backend, other.backend)

@@ -7,20 +7,24 @@ const CALLERS = 32
 
 /** Calls whose answer core did not wait for. A backend that answers at once has none. */
 export const givingUpCases = [
-  defineCase('B37', 'reads that are given up keep no other from its own answer', async ({ records, clock }) => {
-    const keys = Array.from({ length: CALLERS }, (_, n) => storageKey(n))
-    const data = keys.map((_, n) => `{"n":${n}}`)
-    await Promise.all(keys.map((key, n) => records.write(key, newRecord(clock, data[n]))))
-    for (let round = 0; round < 3; round += 1) {
-      const impatient = keys.map((key) => unlessGivenUp(records.read(key, soon())))
-      const patient = keys.toReversed().map((key) => records.read(key))
-      for (const [n, found] of (await Promise.all(impatient)).entries()) {
-        if (found !== 'given up') assert.equal(found?.record.data, data[n])
+  defineCase(
+    'B37',
+    'reads that are given up neither hold up the others nor mix up their answers',
+    async ({ records, clock }) => {
+      const keys = Array.from({ length: CALLERS }, (_, n) => storageKey(n))
+      const data = keys.map((_, n) => `{"n":${n}}`)
+      await Promise.all(keys.map((key, n) => records.write(key, newRecord(clock, data[n]))))
+      for (let round = 0; round < 3; round += 1) {
+        const impatient = keys.map((key) => unlessGivenUp(records.read(key, soon())))
+        const patient = keys.toReversed().map((key) => records.read(key))
+        for (const [n, found] of (await Promise.all(impatient)).entries()) {
+          if (found !== 'given up') assert.equal(found?.record.data, data[n])
+        }
+        const answers = (await Promise.all(patient)).map((found) => found?.record.data)
+        assert.deepEqual(answers, data.toReversed())
       }
-      const answers = (await Promise.all(patient)).map((found) => found?.record.data)
-      assert.deepEqual(answers, data.toReversed())
-    }
-  }),
+    },
+  ),
 
   defineCase('B38', 'a write that is given up takes effect as a whole or not at all', async ({ records, clock }) => {
     const keys = Array.from({ length: CALLERS }, (_, n) => storageKey(n))

@@ -15,22 +15,22 @@ const HANGS = 3 * TIMEOUT
 /** How long it may take to notice that the server is back, in ms. */
 const BACK = 5000
 
-/** Servers in trouble, by a layer between the store and its backend: so they can be had with every server. */
+/** A server in trouble, as a layer between the store and its backend plays it: so it works with every server. */
 export const outageCases = [
-  defineCase('S41', 'an operation whose answer was lost, and which is sent again, takes effect once', async (scene) => {
+  defineCase('S41', 'an operation that is sent again because its answer was lost takes effect once', async (scene) => {
     const { store, other, openOver, clock } = scene
-    const unlucky = openOver(losingAnswers())
-    await unlucky.set('id', newSession(clock, { a: 1 }))
-    const [ours, theirs] = [await load(unlucky, 'id', clock), await load(other, 'id', clock)]
-    await unlucky.set('id', { ...ours, a: 2 })
+    const resending = openOver(losingAnswers())
+    await resending.set('id', newSession(clock, { a: 1 }))
+    const [ours, theirs] = [await load(resending, 'id', clock), await load(other, 'id', clock)]
+    await resending.set('id', { ...ours, a: 2 })
     await other.set('id', { ...theirs, b: 1 })
     assert.deepEqual(await dataOf(store, 'id'), { a: 2, b: 1 })
     clock.advance(LIFETIME / 2)
-    const late = await load(unlucky, 'id', clock)
-    await unlucky.set('id', late)
+    const late = await load(resending, 'id', clock)
+    await resending.set('id', late)
     assert.equal((await load(store, 'id', clock)).cookie.expires?.getTime(), clock.ms + LIFETIME)
-    await unlucky.destroy('id')
-    await unlucky.set('id', { ...late, a: 3 })
+    await resending.destroy('id')
+    await resending.set('id', { ...late, a: 3 })
     assert.equal(await store.get('id'), null)
   }),
 
