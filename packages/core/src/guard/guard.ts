@@ -114,10 +114,13 @@ export class Guard implements CallOwner, CircuitOwner {
       return this.#onFailure(call, error, false)
     }
     if (!isPromise(answer)) return this.#onAnswer(call, answer)
-    return answer.then(
-      (value) => this.#onAnswer(call, value),
-      (error) => this.#onFailure(call, error, false),
-    )
+    // A call that has not been sent before may go in a batch: its `then` returns nothing.
+    return new Promise((resolve) => {
+      answer.then(
+        (value) => resolve(this.#onAnswer(call, value)),
+        (error) => resolve(this.#onFailure(call, error, false)),
+      )
+    })
   }
 
   async ping(work: { verb: Verb; key: string | undefined }): Promise<void> {
