@@ -76,7 +76,7 @@ describe.each(places)('the index of a user: $where', ({ connect }) => {
     const minute = Math.floor(Date.now() / MINUTE)
     await client.zadd(name, `${(minute - 1) * 1e6}`, keyNumber(2), `${(minute + 2) * 1e6}`, keyNumber(3))
     await write(4, recordOf('ada'))
-    expect((await client.zrange(name, 0, -1)).sort()).toEqual([1, 3, 4].map(keyNumber))
+    expect((await client.zrange(name, '0', '-1')).sort()).toEqual([1, 3, 4].map(keyNumber))
   })
 
   test('a session that is being written stays listed, though others look for it before it is there', async () => {
@@ -98,7 +98,7 @@ describe.each(places)('the index of a user: $where', ({ connect }) => {
     )
     const found = async () => (await backend.findByUser?.('ada'))?.records.map(({ key }) => key)
     expect(await found()).toEqual([keyNumber(1)])
-    await expect.poll(async () => (await client.zrange(name, 0, -1)).sort()).toEqual([1, 2, 3].map(keyNumber))
+    await expect.poll(async () => (await client.zrange(name, '0', '-1')).sort()).toEqual([1, 2, 3].map(keyNumber))
   })
 
   test('1000 sessions of one user are listed, and end at once', async () => {
