@@ -20,7 +20,7 @@ const redis = { tests: ['redis', 'demo'], skip: 'SKIP_REDIS', whole: 'redis', br
 
 /** @type {Program[]} */
 const programs = [
-  { ...redis, names: ['redis-server'], apt: 'redis-server', tests: ['redis', 'fastify', 'demo', 'packaging'] },
+  { ...redis, names: ['redis-server'], apt: 'redis-server', tests: ['redis', 'fastify', 'otel', 'demo', 'packaging'] },
   { ...redis, names: ['redis-sentinel'], apt: 'redis-sentinel', tests: ['redis'] },
   {
     names: ['memcached'],
