@@ -17,6 +17,7 @@ export default defineConfig({
       project('otel', 'packages/otel'),
       project('demo', 'apps/demo'),
       project('packaging', 'apps/packaging'),
+      project('bench', 'apps/bench'),
       project('lmdb-store', 'examples/lmdb-store'),
     ],
   },

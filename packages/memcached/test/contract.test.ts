@@ -16,7 +16,7 @@ describe.skipIf(noMemcached).each([
     new MemcachedStore({ client: client(), prefix, ...options })
 
   describe('MemcachedStore keeps the contract', () => {
-    test('of what is optional, it can ping and clear', () => {
+    test('of what is optional, it can ping, insert and clear', () => {
       expect(abilitiesOf(testStore(servers()))).toEqual(abilities)
     })
 

@@ -45,7 +45,7 @@ export const SCHEMA_VERSION = steps.length
 /**
  * A touch moves `expires_at` and nothing else. Were that column indexed, each touch would write to all indexes anew, so the
  * index is on its quarter of an hour, which seldom changes. Measured on Postgres 15.18 (18.4 where it differs) by
- * bench/expiry-index.ts: 100,000 live sessions, 1,000,000 touches, autovacuum on; MiB before → after.
+ * apps/bench/src/postgres/expiry-index.ts: 100,000 live sessions, 1,000,000 touches, autovacuum on; MiB before → after.
  *
  * | index on, fillfactor                 | heap-only updates | WAL a touch | table       | all indexes |
  * | ------------------------------------ | ----------------- | ----------- | ----------- | ----------- |

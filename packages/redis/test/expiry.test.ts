@@ -133,14 +133,28 @@ describe('what is at rest', () => {
     }
   })
 
-  test('in a layout that this version does not know is no session, and stays as it is', async () => {
+  test('in the layout of a later release is a clear error, and stays as it is', async () => {
+    const { prefix, store } = makeStore()
+    const name = prefix + hash('sha256', 'id', 'base64url')
+    await store.set('id', { a: 1 })
+    const loaded = await store.get('id')
+    const value = `2 8640000000000000 ${newVersion()} anything`
+    await client.set(name, value)
+    const unknown = { code: 'SESSION_LAYOUT_UNKNOWN', statusCode: 503 }
+    await expect(store.get('id')).rejects.toMatchObject(unknown)
+    await expect(store.set('id', { ...loaded, a: 2 })).rejects.toMatchObject(unknown)
+    await expect(store.scan().next()).rejects.toMatchObject(unknown)
+    expect(await client.get(name)).toBe(value)
+  })
+
+  test('in a layout that nobody knows is no session, and stays as it is', async () => {
     const { prefix, now, store } = makeStore()
     const name = prefix + hash('sha256', 'id', 'base64url')
     await store.set('id', { a: 1 })
     const loaded = await store.get('id')
     const version = newVersion()
     for (const value of [
-      ...['2 0001767830400000 {}', '{"a":1}', '', 'x', `1 ${now()} no line feed`, '\n{}', '1  \n{}'],
+      ...['2 1767830400000 {}', '{"a":1}', '', 'x', `1 ${now()} no line feed`, '\n{}', '1  \n{}'],
       ...[`1 ${now()} ${version} 1\n{}`, `1 00000000000000${now()} ${version} 1\n{}`], // not 16 characters
       ...['ada', '7', 'null', '"ada', '"ada"a"', '"\\"'].map((user) => `1 8640000000000000 ${version} 1 ${user}\n{}`),
     ]) {

@@ -20,7 +20,9 @@ function refused(options: unknown): string {
 test('a wrong option is refused by name', () => {
   expect(refused(undefined)).toBe('options must be an object, such as { client: new Redis(url) }; got undefined')
   for (const wrong of [undefined, null, 'redis://127.0.0.1', {}, { get() {}, set() {} }]) {
-    expect(refused({ client: wrong })).toMatch(/^client must be a Redis or Cluster of ioredis; got /)
+    expect(refused({ client: wrong })).toMatch(
+      /^client must be a Redis or Cluster of ioredis, such as new Redis\(url\); got /,
+    )
   }
   for (const wrong of ['', 5, null, ['a']]) {
     expect(refused({ client, prefix: wrong })).toMatch(/^prefix must be a non-empty string; got /)

@@ -16,6 +16,9 @@ export class Wire {
   delay = 0
   /** How many pieces the clients have sent: one for each request or batch of requests. */
   requests = 0
+  /** Bytes from the clients, and to them. */
+  sent = 0
+  received = 0
   /** How many connections the clients have made. */
   connections = 0
   readonly #server: Server
@@ -39,7 +42,11 @@ export class Wire {
   }
 
   get address(): string {
-    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+    return `127.0.0.1:${this.port}`
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
   }
 
   /**
@@ -83,6 +90,7 @@ export class Wire {
     }
     for (const socket of [client, server]) {
       this.#sockets.add(socket)
+      socket.setNoDelay(true)
       socket.on('error', end)
       socket.on('close', () => {
         this.#sockets.delete(socket)
@@ -94,6 +102,7 @@ export class Wire {
     client.on('data', async (request) => {
       if (alive !== this.#alive) return
       this.requests += 1
+      this.sent += request.length
       this.#passing -= 1
       if (this.#passing < 0) await this.#released
       if (this.delay > 0) await connected
@@ -102,6 +111,7 @@ export class Wire {
     const answerWith = this.#carrier(client)
     server.on('data', async (answer) => {
       if (alive !== this.#alive) return
+      this.received += answer.length
       const cut = this.#cuts.shift() ?? 'whole'
       if (cut === 'whole') {
         answerWith(answer)

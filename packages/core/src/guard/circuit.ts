@@ -73,8 +73,9 @@ export class Circuit {
   /** For a new call while the circuit is open. */
   enter(call: GuardedCall): Promise<unknown> {
     const short = performance.now() - this.#openedAt < JUST_NOW || this.#failedWithin !== undefined
-    const { usual } = this.#owner
-    const patience = Math.max(short ? SHORT_PATIENCE : PATIENCE, 3 * Math.max(usual, this.#failedWithin ?? 0))
+    // At most so much for pings that fail: one may fail only when its connection is given up, long after it was sent.
+    const pinging = Math.min(3 * (this.#failedWithin ?? 0), PATIENCE)
+    const patience = Math.max(short ? SHORT_PATIENCE : PATIENCE, 3 * this.#owner.usual, pinging)
     call.due = Math.min(performance.now() + patience, call.deadline)
     this.#waiting.push(call)
     return call.wait()

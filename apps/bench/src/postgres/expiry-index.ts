@@ -1,7 +1,7 @@
 /**
  * Which index on the expiry keeps touches cheap? 100,000 live sessions, 1,000,000 touches, autovacuum on; then a prune.
  *
- *     node packages/postgres/bench/expiry-index.ts [machine|npm] [part of a variant's name]
+ *     node apps/bench/src/postgres/expiry-index.ts [machine|npm] [part of a variant's name]
  *
  * Each touch moves an expiry by one to two minutes, as those of busy sessions with the default `touchInterval` do. A busy
  * site spreads so many touches over ten minutes and more; here they come in one, so autovacuum looks more often too.
