@@ -14,6 +14,7 @@ export default defineConfig({
       project('postgres', 'packages/postgres'),
       project('memcached', 'packages/memcached'),
       project('demo', 'apps/demo'),
+      project('faults', 'apps/faults'),
       project('packaging', 'apps/packaging'),
       project('lmdb-store', 'examples/lmdb-store'),
     ],

@@ -20,11 +20,11 @@ const redis = { tests: ['redis', 'demo'], skip: 'SKIP_REDIS', whole: 'redis', br
 
 /** @type {Program[]} */
 const programs = [
-  { ...redis, names: ['redis-server'], apt: 'redis-server', tests: ['redis', 'demo', 'packaging'] },
-  { ...redis, names: ['redis-sentinel'], apt: 'redis-sentinel', tests: ['redis'] },
+  { ...redis, names: ['redis-server'], apt: 'redis-server', tests: ['redis', 'demo', 'faults', 'packaging'] },
+  { ...redis, names: ['redis-sentinel'], apt: 'redis-sentinel', tests: ['redis', 'faults'] },
   {
     names: ['memcached'],
-    tests: ['memcached', 'demo', 'packaging'],
+    tests: ['memcached', 'demo', 'faults', 'packaging'],
     skip: 'SKIP_MEMCACHED',
     whole: 'memcached',
     apt: 'memcached',
@@ -32,7 +32,7 @@ const programs = [
   },
   {
     names: ['saslpasswd2'],
-    tests: ['memcached'],
+    tests: ['memcached', 'faults'],
     skip: 'SKIP_SASL',
     // The second has the mechanism that memcached is told to use.
     apt: 'sasl2-bin libsasl2-modules',
@@ -41,7 +41,7 @@ const programs = [
   },
   {
     names: ['postgres'],
-    tests: ['postgres', 'demo', 'packaging'],
+    tests: ['postgres', 'demo', 'faults', 'packaging'],
     skip: 'SKIP_POSTGRES',
     whole: 'postgres',
     apt: 'postgresql',
@@ -53,7 +53,7 @@ const programs = [
   },
   {
     names: ['pgbouncer'],
-    tests: ['postgres'],
+    tests: ['postgres', 'faults'],
     skip: 'SKIP_PGBOUNCER',
     apt: 'pgbouncer',
     brew: 'pgbouncer',
