@@ -4,6 +4,8 @@ import { Agent } from 'node:http'
 import { join } from 'node:path'
 import type { AppCommand, AppCommands, AppConfig, AppMessage } from './app/config.ts'
 
+/** How long a process may take until it takes requests, in ms. */
+const LONGEST_START = 30_000
 /** How long a process may take to end after SIGTERM, in ms. */
 const LONGEST_END = 10_000
 
@@ -49,6 +51,7 @@ export class AppProcess {
     this.#child = child
     running.add(child)
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => this.#output.push(String(chunk)))
+    const tooLong = setTimeout(() => child.kill('SIGKILL'), LONGEST_START)
     await new Promise<void>((resolve, reject) => {
       child.on('message', (message: AppMessage) => {
         if ('warning' in message) this.warnings.push(message.warning)
@@ -57,11 +60,13 @@ export class AppProcess {
           this.port = message.listening
           this.up = true
           this.stalled = 0
+          clearTimeout(tooLong)
           resolve()
         }
       })
       child.on('exit', (code, signal) => {
         running.delete(child)
+        clearTimeout(tooLong)
         const end = `the application ended with ${signal ?? code}: ${this.output.slice(-2000)}`
         if (this.up || (code !== 0 && signal === null)) this.crashes.push(end)
         this.up = false

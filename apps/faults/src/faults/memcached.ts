@@ -137,12 +137,12 @@ short it ends those that were not used for longest. What is ended stays ended; n
   },
 }
 
-const OTHERS = 20_000
+const OTHERS = 40_000
 
-/** Stores 16 MB of other data, in items of all the sizes that a session may have. */
+/** Stores 16 MB of other data, in items of all the sizes that a session may have: memcached has room for each size apart. */
 async function fill(server: MemcachedServer): Promise<void> {
   await tell(server, (n) => {
-    const size = 50 + ((n * 37) % 1500)
+    const size = 150 + ((n * 37) % 500)
     return `set other${n} 0 0 ${size} noreply\r\n${'x'.repeat(size)}\r\n`
   })
 }

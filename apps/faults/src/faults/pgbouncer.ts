@@ -3,7 +3,6 @@ import { PgBouncer } from '@session-stores/testing/pgbouncer'
 import { PostgresServer } from '@session-stores/testing/postgres'
 import type { Faults, Subject } from '../fault.ts'
 import { openerOf } from '../openers.ts'
-import { processFaults } from './process.ts'
 
 interface PgBouncerStage {
   bouncer: PgBouncer
@@ -11,7 +10,6 @@ interface PgBouncerStage {
 }
 
 const faults: Faults<PgBouncerStage> = {
-  'app-ended': processFaults['app-ended'] as (typeof processFaults)[string],
   frozen: {
     what: 'PgBouncer is stopped (SIGSTOP) for 5 s',
     async run({ bouncer }) {

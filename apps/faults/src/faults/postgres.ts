@@ -126,8 +126,9 @@ const faults: Faults<PostgresStage, PostgresSetup> = {
     setup: { disk: 8 },
     options: { touchInterval: 0 },
     bytes: 4000,
-    async run({ disk }) {
+    async run({ disk, load }) {
       disk?.fill()
+      await load.newcomers(300) // what is there has some room in the file, which others left behind
       await sleep(DURATION)
       disk?.empty()
     },

@@ -3,14 +3,12 @@ import { until } from '@session-stores/testing'
 import { RedisClusterServers, type RedisServer } from '@session-stores/testing/redis'
 import type { Faults, Subject } from '../fault.ts'
 import { openerOf } from '../openers.ts'
-import { processFaults } from './process.ts'
 
 interface ClusterStage {
   cluster: RedisClusterServers
 }
 
 const faults: Faults<ClusterStage> = {
-  'app-ended': processFaults['app-ended'] as (typeof processFaults)[string],
   'master-killed': {
     what: 'one of three masters is killed (SIGKILL), and its replica takes over',
     async run({ cluster }) {

@@ -3,14 +3,12 @@ import { until } from '@session-stores/testing'
 import { type RedisServer, SentinelServers } from '@session-stores/testing/redis'
 import type { Faults, Subject } from '../fault.ts'
 import { openerOf } from '../openers.ts'
-import { processFaults } from './process.ts'
 
 interface SentinelStage {
   sentinel: SentinelServers
 }
 
 const faults: Faults<SentinelStage> = {
-  'app-ended': processFaults['app-ended'] as (typeof processFaults)[string],
   'master-killed': {
     what: 'the master is killed (SIGKILL), and its replica takes over',
     async run({ sentinel }) {

@@ -25,8 +25,8 @@ interface RedisSetup {
 
 type RedisFault = Fault<RedisStage, RedisSetup>
 
-/** Writes each command to its file before it answers. */
-const APPEND_ONLY = ['--appendonly', 'yes', '--appendfsync', 'everysec']
+/** Each write is on the disk before it is answered. */
+const APPEND_ONLY = ['--appendonly', 'yes', '--appendfsync', 'always']
 const DURATION = 5000
 
 const faults: Faults<RedisStage, RedisSetup> = {
@@ -41,7 +41,7 @@ const faults: Faults<RedisStage, RedisSetup> = {
     },
   },
   killed: {
-    what: 'killed (SIGKILL), and back after 3 s with its append-only file',
+    what: 'killed (SIGKILL), and back after 3 s with its append-only file (appendfsync always)',
     setup: { server: APPEND_ONLY },
     run: ({ server }) => killFor(server, 3000),
   },

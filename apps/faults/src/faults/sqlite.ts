@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
+import { renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { dataFolder, removeFolder } from '@session-stores/testing'
 import Database from 'better-sqlite3'
-import type { Faults, Subject } from '../fault.ts'
+import type { Faults, Scene, Subject } from '../fault.ts'
 import { openerOf } from '../openers.ts'
 import { SmallDisk } from '../small-disk.ts'
 import { processFaults } from './process.ts'
@@ -54,10 +54,7 @@ const faults: Faults<SqliteStage, SqliteSetup> = {
     what: 'VACUUM INTO another file, and VACUUM, ten times',
     async run({ path }) {
       for (let n = 0; n < 10; n += 1) {
-        const other = new Database(path)
-        other.exec(`VACUUM INTO '${path}.copy${n}'`)
-        other.exec('VACUUM')
-        other.close()
+        withDatabase(path, (other) => other.exec(`VACUUM INTO '${path}.copy${n}'; VACUUM`))
         await sleep(200)
       }
     },
@@ -69,8 +66,9 @@ const faults: Faults<SqliteStage, SqliteSetup> = {
     setup: { disk: 8 },
     options: { touchInterval: 0 },
     bytes: 2000,
-    async run({ disk }) {
+    async run({ disk, load }) {
       disk?.fill()
+      await load.newcomers(300) // what is there has some room in the file, which others left behind
       await sleep(DURATION)
       disk?.empty()
     },
@@ -96,17 +94,23 @@ const faults: Faults<SqliteStage, SqliteSetup> = {
   },
   deleted: {
     what: 'the file is deleted; 6 s later one process is started anew, 2 s later the other',
-    async run({ path, apps: [one, other], forgot }) {
-      for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix)
-      await sleep(6000)
-      await one.end()
-      await one.start()
-      forgot()
-      await sleep(2000)
-      await other.end()
-      await other.start()
+    async run({ path, apps, forgot }) {
+      removeDatabase(path)
+      await startAnew(apps, forgot)
     },
     expect: { server: 'forgets' },
+  },
+  replaced: {
+    what: 'the file is replaced by a copy that is 2 s old, and the processes started anew in the same way',
+    async run({ path, apps, forgot }) {
+      const copy = `${path}.copy`
+      withDatabase(path, (other) => other.exec(`VACUUM INTO '${copy}'`))
+      await sleep(2000)
+      removeDatabase(path)
+      renameSync(copy, path)
+      await startAnew(apps, forgot)
+    },
+    expect: { server: 'goes back' },
   },
 }
 
@@ -129,6 +133,31 @@ missing, log-outs among them; the crash of a process loses nothing. That needs n
       },
     }
   },
+}
+
+/** As another program on the machine. */
+function withDatabase(path: string, act: (other: Database.Database) => void): void {
+  const other = new Database(path)
+  try {
+    act(other)
+  } finally {
+    other.close()
+  }
+}
+
+function removeDatabase(path: string): void {
+  for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix)
+}
+
+/** Until then the applications should have noticed, or one works on another file than the other. */
+async function startAnew([one, other]: Scene['apps'], forgot: () => void): Promise<void> {
+  await sleep(6000)
+  await one.end()
+  await one.start()
+  forgot()
+  await sleep(2000)
+  await other.end()
+  await other.start()
 }
 
 /** Locks the file against other writers, as soon as none of them is in the way, for so many ms. */

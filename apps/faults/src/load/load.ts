@@ -28,6 +28,7 @@ const QUIET = 1500
 export class Load {
   readonly ledger = new Ledger()
   readonly #apps: readonly AppProcess[]
+  readonly #newUser: (name: string) => User
   readonly #users: User[]
   readonly #rest: number
   readonly #longestRecovery: number
@@ -38,10 +39,8 @@ export class Load {
     this.#apps = apps
     this.#rest = options.rest
     this.#longestRecovery = options.longestRecovery
-    this.#users = Array.from(
-      { length: options.users },
-      (_, n) => new User(`user${n}`, apps, options, this.ledger, heartbeat),
-    )
+    this.#newUser = (name) => new User(name, apps, options, this.ledger, heartbeat)
+    this.#users = Array.from({ length: options.users }, (_, n) => this.#newUser(`user${n}`))
   }
 
   async logIn(): Promise<void> {
@@ -76,6 +75,11 @@ export class Load {
   /** So many reads at once, which make the drivers open all the connections that they may. */
   async burst(reads: number): Promise<void> {
     await Promise.all(Array.from({ length: reads }, (_, n) => this.#users[n % this.#users.length]?.read()))
+  }
+
+  /** So many log in who were not there before, and do nothing else. */
+  async newcomers(count: number): Promise<void> {
+    await Promise.all(Array.from({ length: count }, (_, n) => this.#newUser(`newcomer${n}`).logIn()))
   }
 
   /** Resolves when requests have been served for a while and none has failed, or clearly never will be. */

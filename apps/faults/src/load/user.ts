@@ -14,8 +14,9 @@ interface Session {
   begun: number
   /** The number that was acknowledged last, when that was asked for, and the last one that was sent. */
   values: Record<Key, { kept: number; since: number; sent: number }>
-  /** When its end was first asked for. */
-  endAsked?: number
+  /** Whether its end was asked for, and when that was what was acknowledged. */
+  ending: boolean
+  ended: number
 }
 
 export interface Habits {
@@ -55,7 +56,8 @@ export class User {
     if (cookie === undefined) this.#ledger.wrongAnswers.push('a log-in without a cookie')
     else {
       const value = () => ({ kept: 0, since: begun, sent: 0 })
-      this.#session = { cookie, begun, secret: JSON.parse(body).secret, values: { a: value(), b: value() } }
+      const { secret } = JSON.parse(body)
+      this.#session = { cookie, begun, secret, values: { a: value(), b: value() }, ending: false, ended: 0 }
       this.#ledger.ids.add(idIn(cookie))
     }
     return this.#session !== undefined
@@ -69,7 +71,7 @@ export class User {
       return
     }
     // Who was not told that they are logged out tries again
-    if (session.endAsked !== undefined) return this.#logOut(session)
+    if (session.ending) return this.#logOut(session)
     const { overlaps, logsOut, changes } = this.#habits
     const chance = Math.random()
     if (overlaps && chance < 0.08) await this.#changeBothAtOnce(session)
@@ -137,11 +139,13 @@ export class User {
   }
 
   async #logOut(session: Session): Promise<void> {
-    const isFirst = session.endAsked === undefined
-    session.endAsked ??= performance.now()
+    const isFirst = !session.ending
+    session.ending = true
+    const asked = performance.now()
     const { status } = await this.#send('log out', 'POST', '/logout', session.cookie)
     // The first of several may have come through though nobody was told
     if (status === 200 || (status === 401 && !isFirst)) {
+      session.ended = asked
       this.#session = undefined
       this.#ended.push(session)
     } else if (status === 401) this.#miss(session)
@@ -155,7 +159,7 @@ export class User {
   async #checkEnded(session: Session, app: AppProcess): Promise<void> {
     const { status } = await this.#send('read', 'GET', '/me', session.cookie, app)
     if (status !== 200) return
-    this.#ledger.undoneLogOuts.push({ since: session.endAsked ?? 0, what: this.#name })
+    this.#ledger.undoneLogOuts.push({ since: session.ended, what: this.#name })
     this.#ended = this.#ended.filter((other) => other !== session)
   }
 
@@ -165,7 +169,7 @@ export class User {
     if (status !== 401 && cookie !== undefined && idIn(cookie) !== idIn(session.cookie)) {
       this.#ledger.wrongAnswers.push(`a new session id with the status ${status}`)
     }
-    if (status === 401 && session.endAsked === undefined) this.#miss(session)
+    if (status === 401 && !session.ending) this.#miss(session)
     return status === 200
   }
 
