@@ -114,13 +114,11 @@ export class Guard implements CallOwner, CircuitOwner {
       return this.#onFailure(call, error, false)
     }
     if (!isPromise(answer)) return this.#onAnswer(call, answer)
-    // A call that has not been sent before may go in a batch: its `then` returns nothing.
-    return new Promise((resolve) => {
-      answer.then(
-        (value) => resolve(this.#onAnswer(call, value)),
-        (error) => resolve(this.#onFailure(call, error, false)),
-      )
-    })
+    // A call that came while the circuit was open is sent for the first time here, and may join a batch: a bare thenable.
+    return Promise.resolve(answer).then(
+      (value) => this.#onAnswer(call, value),
+      (error) => this.#onFailure(call, error, false),
+    )
   }
 
   async ping(work: { verb: Verb; key: string | undefined }): Promise<void> {
