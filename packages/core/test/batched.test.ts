@@ -175,26 +175,6 @@ test('only calls for the same part of the server share a batch', async () => {
   expect(failed).toBeLessThan(40)
 })
 
-test('calls that came while the server was down are answered once it is back', async () => {
-  let isDown = false
-  const whenUp = async () => {
-    if (isDown) throw new TryAgain(new Error('down'))
-  }
-  const { backend } = batching((sound) => ({
-    ping: whenUp,
-    read: async (key, call) => whenUp().then(() => sound.read(key, call)),
-    readMany: async (keys, call) => whenUp().then(() => Promise.all(keys.map((key) => sound.read(key, call)))),
-  }))
-  const store = storeOver(backend)
-  await store.set('id0', { n: 0 })
-  isDown = true
-  await expect(store.get('id0')).rejects.toMatchObject({ statusCode: 503 })
-  const waiting = ids(3).map((id) => store.get(id))
-  isDown = false
-  expect(await Promise.all(waiting)).toEqual([expect.objectContaining({ n: 0 }), null, null])
-  expect(await store.get('id0')).toMatchObject({ n: 0 })
-})
-
 test('the writes of one session keep their order', async () => {
   const { backend } = batching()
   const store = storeOver(backend)
