@@ -7,7 +7,7 @@ import type { AppCommand, AppCommands, AppConfig, AppMessage } from './app/confi
 /** How long a process may take until it takes requests, in ms. */
 const LONGEST_START = 30_000
 /** How long a process may take to end after SIGTERM, in ms. */
-const LONGEST_END = 10_000
+const LONGEST_END = 6000
 
 /** One of the two processes of the application. */
 export class AppProcess {

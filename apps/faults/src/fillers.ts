@@ -1,10 +1,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
-/**
- * Connections of somebody else's, of which a server has only so many. Opened until one is refused, or is open for half a
- * second without a word where others would have got one.
- */
+/** Connections that others have to a server which takes only so many, and of which they make no use. */
 export class Fillers {
   readonly #sockets: Socket[] = []
 

@@ -13,6 +13,8 @@ import { sqlite } from './faults/sqlite.ts'
 export interface Cell {
   /** `'redis/frozen'` */
   name: string
+  /** `'frozen'` */
+  fault: string
   what: string
   /** Why it cannot be run here; undefined when it can. */
   leftOut: string | undefined
@@ -40,6 +42,7 @@ export const matrix: Row[] = [
 function rowOf<Extra, Setup>(subject: Subject<Extra, Setup>): Row {
   const cells = Object.entries(subject.faults).map(([name, fault]) => ({
     name: `${subject.name}/${name}`,
+    fault: name,
     what: fault.what,
     leftOut: whyNot([...subject.skip, ...(fault.skip === undefined ? [] : [fault.skip])], fault.needs),
     run: () => runCell(subject, fault),

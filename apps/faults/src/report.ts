@@ -29,6 +29,12 @@ export function pageOf(matrix: Row[], outcomes: ReadonlyMap<Cell, Outcome>): str
 This page is what the last run wrote: ${all.length} cells, ${requests.toLocaleString('en')} requests, ${failed === 0 ? 'no failure' : `**${failed} failures**`}.
 It ran on ${versions()}.
 
+## At a glance
+
+The longest wait in ms under the faults that several stores have in common.
+
+${overviewOf(matrix, outcomes)}
+
 ${matrix.map((row) => sectionOf(row, outcomes)).join('\n')}`
 }
 
@@ -58,6 +64,28 @@ remembered, and looked for in both processes afterwards. A cell holds when
 | lost | sessions, changes and log-outs; "its own" are those that the server lost by itself, which no client can prevent |
 `
 
+/** Stores by faults, of the faults that at least three stores have. */
+function overviewOf(matrix: Row[], outcomes: ReadonlyMap<Cell, Outcome>): string {
+  const cellOf = (row: Row, fault: string) => row.cells.find((cell) => cell.fault === fault)
+  const faults = [...new Set(matrix.flatMap(({ cells }) => cells.map(({ fault }) => fault)))]
+  const shared = faults.filter((fault) => matrix.filter((row) => cellOf(row, fault)).length >= 3)
+  const stores = matrix.filter((row) => shared.some((fault) => cellOf(row, fault)))
+  const lines = [
+    ['', ...stores.map(({ store }) => store)],
+    ['---', ...stores.map(() => '---')],
+    ...shared.map((fault) => [fault, ...stores.map((row) => glanceAt(outcomes, cellOf(row, fault)))]),
+  ]
+  return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+}
+
+function glanceAt(outcomes: ReadonlyMap<Cell, Outcome>, cell: Cell | undefined): string {
+  const outcome = cell && outcomes.get(cell)
+  if (outcome === undefined) return ''
+  if ('leftOut' in outcome) return 'left out'
+  const wait = 'figures' in outcome ? ms(outcome.figures.longestWait) : ''
+  return outcome.wrong.length === 0 ? wait : `**fails** ${wait}`.trim()
+}
+
 function sectionOf({ store, about, cells }: Row, outcomes: ReadonlyMap<Cell, Outcome>): string {
   return `## ${store}
 
@@ -69,8 +97,7 @@ ${cells.map((cell) => rowOf(cell, outcomes.get(cell) as Outcome)).join('\n')}
 `
 }
 
-function rowOf({ name, what }: Cell, outcome: Outcome): string {
-  const fault = name.slice(name.indexOf('/') + 1)
+function rowOf({ fault, what }: Cell, outcome: Outcome): string {
   if ('leftOut' in outcome) return `| ${fault} | ${what} | | | | | | | left out: ${outcome.leftOut} |`
   const verdict = outcome.wrong.length === 0 ? 'holds' : `**fails**: ${outcome.wrong.join('; ')}`
   if (!('figures' in outcome)) return `| ${fault} | ${what} | | | | | | | ${verdict} |`

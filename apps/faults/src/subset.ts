@@ -10,7 +10,7 @@ export const subset = [
   'postgres/killed',
   'postgres/half-open',
   'postgres/columns-changed',
-  'postgres/rows-locked',
+  'postgres/table-locked',
   'sqlite/locked-often',
   'sqlite/app-killed',
   'memcached/frozen',

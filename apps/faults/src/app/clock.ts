@@ -12,7 +12,7 @@ class OffsetDate extends RealDate {
   }
 }
 
-// Before any other module is loaded, so that nobody has the real one.
+// Before a store is loaded, so that none has the real one.
 globalThis.Date = OffsetDate as DateConstructor
 
 /** Puts the clock of the whole process off by so many ms, as on a machine with a wrong clock. */

@@ -1,12 +1,11 @@
 // One process of the application under test: a Fastify with @fastify/session and one of the stores. What it is to be comes
 // as JSON on the command line; commands come over Node's channel to the process that started it.
-
 import type { AddressInfo } from 'node:net'
 import fastifyCookie from '@fastify/cookie'
 import fastifySession from '@fastify/session'
 import Fastify from 'fastify'
 import { Heartbeat } from '../heartbeat.ts'
-import { setClockOff } from './clock.ts' // first: see there
+import { setClockOff } from './clock.ts'
 import { type AppCommand, type AppCommands, type AppConfig, type AppMessage, STALLED_HEADER } from './config.ts'
 import { conflicts, countAndMerge } from './conflicts.ts'
 import type { Opener } from './opener.ts'

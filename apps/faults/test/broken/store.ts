@@ -24,7 +24,7 @@ const flaws = {
     changed(good, {
       async get(id, callback) {
         if (oneOf(20)) return callback(null, null)
-        if (oneOf(20)) await sleep(3000)
+        if (oneOf(60)) await sleep(3000)
         good.get(id, callback as never)
       },
     }),
