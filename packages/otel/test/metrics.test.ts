@@ -1,5 +1,8 @@
 import { DataPointType } from '@opentelemetry/sdk-metrics'
 import type { Backend } from '@session-stores/core'
+import { RedisStore } from '@session-stores/redis'
+import { RedisServer } from '@session-stores/testing/redis'
+import { Redis } from 'ioredis'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { instrument } from '../src/index.ts'
 import { memoryStore, remoteStore, Telemetry } from './setup.ts'
@@ -101,6 +104,25 @@ describe('session.store.up', () => {
     await store.get('id').catch(() => {})
     expect(await telemetry.values('session.store.up')).toEqual([{ attributes: carts, value: 0 }])
     server.isDown = false
+    await expect
+      .poll(() => telemetry.values('session.store.up'), { timeout: 5000 })
+      .toEqual([{ attributes: carts, value: 1 }])
+  })
+
+  test.skipIf(process.env.SKIP_REDIS === '1')('follows a Redis that is killed and started again', async () => {
+    const telemetry = start()
+    const server = await RedisServer.start()
+    onTestFinished(() => server.stop())
+    const client = new Redis(server.url)
+    client.on('error', () => {}) // the gauge tells of it
+    onTestFinished(() => client.disconnect())
+    const store = new RedisStore({ client, name: 'carts', timeout: 300 })
+    onTestFinished(() => store.close())
+    await store.get('id')
+    await server.kill()
+    await store.get('id').catch(() => {})
+    expect(await telemetry.values('session.store.up')).toEqual([{ attributes: carts, value: 0 }])
+    await server.start()
     await expect
       .poll(() => telemetry.values('session.store.up'), { timeout: 5000 })
       .toEqual([{ attributes: carts, value: 1 }])
