@@ -130,6 +130,23 @@ export function statementsFor({ table }: Names) {
       from ${table} where id > $1 order by id limit $2`,
     },
 
+    // The inner query stands by itself, so that the server goes by the user there, and not by the key for the sake of the order.
+    findByUser: {
+      reads: true,
+      text: `
+      select encode(id, 'hex'), data, user_id, created_at::text, expires_at::text
+      from (select * from ${table} where user_id = $1 and id > $2 offset 0) of_user order by id limit $3`,
+    },
+
+    // Locked in the order of the keys, so that two at once never wait for each other in a ring. Whose a row is, is asked
+    // again of the row as it then is.
+    removeOfUser: {
+      text: `
+      delete from ${table} where user_id = $2 and id = any(array(
+        select id from ${table} where id = any($1::bytea[]) and user_id = $2 order by id for update
+      ))`,
+    },
+
     // In the order of the keys, so that two at once never wait for each other in a ring.
     clear: {
       text: `

@@ -32,6 +32,8 @@ const expected: Record<keyof typeof statements, { values: (string | null)[]; ind
   pruneOld: { values: [now, '0', '200', '500'], indexes: ['sessions_pkey', 'sessions_slot_idx', 'sessions_slot_idx'] },
   countDue: { values: [slot, '0', now, '0', '20000'], indexes: Array(2).fill('sessions_slot_idx') },
   countLater: { values: [slot, '0', '0', '20000'], indexes: Array(2).fill('sessions_slot_idx') },
+  findByUser: { values: ['user 7', id, '100'], indexes: ['sessions_user_idx'] },
+  removeOfUser: { values: [`{"\\${id}"}`, 'user 7'], indexes: ['sessions_pkey', 'sessions_pkey', 'sessions_user_idx'] },
   scan: { values: [id, '100'], indexes: ['sessions_pkey'] },
   clear: { values: [id, '1000'], indexes: ['sessions_pkey', 'sessions_pkey'] },
 }
@@ -47,7 +49,8 @@ function testPlans(pool: () => pg.Pool): void {
     for (const { sql } of migrations()) await pool().query(sql)
     // A third has expired: so many that the server would rather read the table from its beginning, were it let.
     await pool().query(
-      `insert into sessions select sha256(n::text::bytea), json_build_object('text', repeat('x', 300)), null,
+      `insert into sessions select sha256(n::text::bytea), json_build_object('text', repeat('x', 300)),
+         case when n % 2 = 0 then 'user ' || n % 1000 end,
          $1 - random() * 2.6e9, $1 + (random() - 0.33) * 2.6e9, 'v' || n
        from generate_series(1, 100000) n`,
       [now],
