@@ -2,6 +2,8 @@ import type {
   Backend,
   Batch,
   Call,
+  Change,
+  ChangeAnswer,
   Cutoff,
   KeyedRecord,
   SessionRecord,
@@ -11,6 +13,7 @@ import type {
 } from '@session-stores/core'
 import type { Database } from './database.ts'
 import { arrayOf, type PostgresResult, type Values } from './driver.ts'
+import { changeMany, readMany } from './many.ts'
 import { idOf, keyOf, recordOf, valuesOf } from './rows.ts'
 import type { Schema } from './schema.ts'
 import { BEYOND, SLOT, type Statement, type Statements } from './statements.ts'
@@ -82,6 +85,14 @@ export class PostgresBackend implements Backend {
   async remove(key: string, call: Call): Promise<boolean> {
     const { rowCount } = await this.#run('remove', [idOf(key)], call)
     return rowCount === 1
+  }
+
+  readMany(keys: string[], call: Call): Promise<(StoredRecord | undefined)[]> {
+    return readMany(keys, (statement, values) => this.#run(statement, values, call))
+  }
+
+  changeMany(changes: Change[], call: Call): Promise<(ChangeAnswer | Error)[]> {
+    return changeMany(changes, (statement, values) => this.#run(statement, values, call))
   }
 
   async ping(_: Work, call: Call): Promise<void> {

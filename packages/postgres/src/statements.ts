@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Names } from './identifiers.ts'
+import { manyStatementsFor } from './many-statements.ts'
 
 /** One statement: whole text, values as parameters. */
 export interface Statement {
@@ -20,7 +21,14 @@ export const BEYOND = '9223372036854775807'
 
 /** Everything the store says to a table, except for what makes the table (see migrations.ts). Times are in ms. */
 export function statementsFor({ table }: Names) {
+  const many = manyStatementsFor(table)
   return {
+    readMany: prepared(many.readMany, true),
+    writeMany: prepared(many.writeMany),
+    replaceMany: prepared(many.replaceMany),
+    touchMany: prepared(many.touchMany),
+    removeMany: prepared(many.removeMany),
+
     read: prepared(
       `
       select data, user_id, created_at::text, expires_at::text, version from ${table} where id = $1`,
