@@ -2,14 +2,17 @@ import underPressure from '@fastify/under-pressure'
 import type { SessionStore } from '@session-stores/core'
 import type { FastifyInstance } from 'fastify'
 
-/** `/ready` says whether sessions work, and `/live` whether the process does. Before the sessions and the routes. */
+/** `/ready` says whether sessions work, `/live` whether the process does. To be called before sessions are registered. */
 export function addHealthChecks(app: FastifyInstance, store: SessionStore): void {
   app.register(underPressure, {
-    healthCheck: () =>
-      store.ping({ timeout: 400 }).then(
-        () => true,
-        () => false,
-      ),
+    healthCheck: async () => {
+      try {
+        await store.ping({ timeout: 400 })
+        return true
+      } catch {
+        return false
+      }
+    },
     healthCheckInterval: 250,
     exposeStatusRoute: '/ready',
     retryAfter: 1,

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { type Attributes, context, metrics, trace } from '@opentelemetry/api'
 import {
   AggregationTemporality,
@@ -14,6 +15,11 @@ import {
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-node'
 import { type Backend, MemoryStore, SessionStore, type StoreOptions } from '@session-stores/core'
+import { RedisStore } from '@session-stores/redis'
+import { SqliteStore } from '@session-stores/sqlite'
+import { dataFolder, removeFolder } from '@session-stores/testing'
+import { RedisServer } from '@session-stores/testing/redis'
+import { Redis } from 'ioredis'
 import { onTestFinished } from 'vitest'
 
 /** An SDK for the time of one test, that keeps what is exported. */
@@ -70,6 +76,21 @@ export class Telemetry {
   }
 }
 
+/** An empty store of this kind, on a file or a server of its own. All is gone after the test. */
+export async function openStore(kind: string): Promise<SessionStore> {
+  if (kind === 'memory') return memoryStore()
+  if (kind === 'sqlite') {
+    const folder = dataFolder('otel')
+    onTestFinished(() => removeFolder(folder))
+    return closedLater(new SqliteStore({ path: join(folder, 'sessions.sqlite') }))
+  }
+  const server = await RedisServer.start()
+  onTestFinished(() => server.stop())
+  const client = new Redis(server.url)
+  onTestFinished(() => client.disconnect())
+  return closedLater(new RedisStore({ client }))
+}
+
 /** Closed after the test. */
 export function memoryStore(options?: StoreOptions): MemoryStore {
   return closedLater(new MemoryStore(options))
@@ -78,11 +99,10 @@ export function memoryStore(options?: StoreOptions): MemoryStore {
 const VERBS = ['read', 'write', 'replace', 'touch', 'remove', 'ping', 'scan', 'findByUser', 'removeOfUser'] as const
 
 /**
- * A store whose answers come a turn of the event loop later, as a server's do, and whose reads of one turn go together.
- * Closed after the test.
- * @param verbs replace the backend's
+ * Answers a turn of the event loop later, as a server does, and takes the reads of one turn together.
+ * @param verbs in place of its own, for what a real server does only when it is in trouble
  */
-export function remoteStore(options?: StoreOptions, verbs: Partial<Backend> = {}): SessionStore {
+export function remoteBackend(verbs: Partial<Backend> = {}): Backend {
   const { backend } = new MemoryStore()
   const later = VERBS.map((verb) => [
     verb,
@@ -93,7 +113,12 @@ export function remoteStore(options?: StoreOptions, verbs: Partial<Backend> = {}
   ])
   const remote = { name: 'redis', ...Object.fromEntries(later), ...verbs } as Backend
   remote.readMany ??= (keys, call) => Promise.all(keys.map((key) => remote.read(key, call)))
-  return closedLater(new SessionStore(remote, options))
+  return remote
+}
+
+/** A store over such a backend. Closed after the test. */
+export function remoteStore(options?: StoreOptions, verbs?: Partial<Backend>): SessionStore {
+  return closedLater(new SessionStore(remoteBackend(verbs), options))
 }
 
 function closedLater<Store extends SessionStore>(store: Store): Store {

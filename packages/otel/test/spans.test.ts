@@ -3,7 +3,7 @@ import { context, type Span, SpanKind, SpanStatusCode, trace } from '@openteleme
 import { Browser, buildApp, Gate } from '@session-stores/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { instrument } from '../src/index.ts'
-import { memoryStore, remoteStore, Telemetry } from './setup.ts'
+import { memoryStore, openStore, remoteStore, Telemetry } from './setup.ts'
 
 function start(): Telemetry {
   const telemetry = Telemetry.start()
@@ -11,15 +11,14 @@ function start(): Telemetry {
   return telemetry
 }
 
-describe.each([
-  { what: 'memory', makeStore: memoryStore },
-  { what: 'a server', makeStore: remoteStore },
-])('with @fastify/otel and @fastify/session, on $what', ({ makeStore }) => {
+const kinds = ['memory', 'sqlite', ...(process.env.SKIP_REDIS === '1' ? [] : ['redis'])]
+
+describe.each(kinds)('with @fastify/otel and @fastify/session, on %s', (kind) => {
   async function startApp(gate?: Gate) {
     const telemetry = start()
     const instrumentation = new FastifyOtelInstrumentation({ registerOnInitialization: true })
     onTestFinished(() => instrumentation.disable())
-    const app = buildApp(makeStore(), gate)
+    const app = buildApp(await openStore(kind), gate)
     onTestFinished(() => app.close())
     await app.listen({ host: '127.0.0.1', port: 0 })
     return { telemetry, app }

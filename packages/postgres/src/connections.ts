@@ -131,7 +131,7 @@ export class Connections {
           }
           if (signal.aborted) {
             reject(signal.reason)
-            // Not at once: within this callback the pool would lend it to the next who is late, and so on, ever deeper.
+            // A microtask later: released within this callback, it would go to the next caller that has given up, recursively.
             return queueMicrotask(() => release(client))
           }
           if (this.#isTrusted(connection, begun)) return resolve(connection)

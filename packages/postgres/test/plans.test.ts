@@ -101,7 +101,7 @@ function testPlans(pool: () => pg.Pool): void {
       try {
         await client.query('begin')
         const text = `explain (analyze, buffers, format json) ${statements[name].text}`
-        const answer = await client.query({ text, values: values(rows[0]) })
+        const answer = await client.query({ text, values: values(rows[0] ?? []) })
         const { 'Shared Hit Blocks': hit, 'Shared Read Blocks': read } = answer.rows[0]['QUERY PLAN'][0].Plan
         expect(hit + read).toBeLessThan(blocks)
       } finally {

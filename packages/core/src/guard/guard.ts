@@ -114,7 +114,8 @@ export class Guard implements CallOwner, CircuitOwner {
       return this.#onFailure(call, error, false)
     }
     if (!isPromise(answer)) return this.#onAnswer(call, answer)
-    return answer.then(
+    // A call that came while the circuit was open is sent for the first time here, and may join a batch: a bare thenable.
+    return Promise.resolve(answer).then(
       (value) => this.#onAnswer(call, value),
       (error) => this.#onFailure(call, error, false),
     )
