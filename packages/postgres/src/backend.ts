@@ -2,6 +2,8 @@ import type {
   Backend,
   Batch,
   Call,
+  Change,
+  ChangeAnswer,
   Cutoff,
   KeyedRecord,
   SessionRecord,
@@ -10,8 +12,9 @@ import type {
   Work,
 } from '@session-stores/core'
 import type { Database } from './database.ts'
-import type { PostgresResult, Values } from './driver.ts'
-import { fromColumn, toColumn } from './json.ts'
+import { arrayOf, type PostgresResult, type Values } from './driver.ts'
+import { changeMany, readMany } from './many.ts'
+import { idOf, keyOf, recordOf, valuesOf } from './rows.ts'
 import type { Schema } from './schema.ts'
 import { BEYOND, SLOT, type Statement, type Statements } from './statements.ts'
 
@@ -23,6 +26,8 @@ const SLOTS_BATCH = 200
 const COUNT_BATCH = 20_000
 /** How many records one batch of a scan reads: at most about 6 MB with the default `maxBytes`. */
 const SCAN_BATCH = 100
+/** How many of a user's records one batch holds. */
+const USER_BATCH = 100
 /** How many records one batch of clearing deletes. */
 const CLEAR_BATCH = 1000
 
@@ -82,6 +87,14 @@ export class PostgresBackend implements Backend {
     return rowCount === 1
   }
 
+  readMany(keys: string[], call: Call): Promise<(StoredRecord | undefined)[]> {
+    return readMany(keys, (statement, values) => this.#run(statement, values, call))
+  }
+
+  changeMany(changes: Change[], call: Call): Promise<(ChangeAnswer | Error)[]> {
+    return changeMany(changes, (statement, values) => this.#run(statement, values, call))
+  }
+
   async ping(_: Work, call: Call): Promise<void> {
     await this.#database.run(PING, [], call)
   }
@@ -118,15 +131,23 @@ export class PostgresBackend implements Backend {
 
   async scan(from = FIRST_ID, call: Call): Promise<Batch & { records: KeyedRecord[] }> {
     const { rows } = await this.#run('scan', [from, `${SCAN_BATCH}`], call)
-    const records = rows.map(([hex, ...row]) => ({ key: keyOf(hex as string), record: recordOf(row) }))
-    const last = rows.at(SCAN_BATCH - 1)?.[0]
-    return { records, next: last ? `\\x${last}` : undefined }
+    return batchOf(rows, SCAN_BATCH)
   }
 
   async clear(from = FIRST_ID, call: Call): Promise<Batch> {
     const { rows } = await this.#run('clear', [from, `${CLEAR_BATCH}`], call)
     const [count, last] = rows[0] as [string, string | null]
     return { next: Number(count) < CLEAR_BATCH ? undefined : `\\x${last}` }
+  }
+
+  async findByUser(userId: string, from = FIRST_ID, call: Call): Promise<Batch & { records: KeyedRecord[] }> {
+    const { rows } = await this.#run('findByUser', [userId, from, `${USER_BATCH}`], call)
+    return batchOf(rows, USER_BATCH)
+  }
+
+  async removeOfUser(userId: string, keys: string[], call: Call): Promise<number> {
+    const { rowCount } = await this.#run('removeOfUser', [arrayOf(keys.map(idOf)), userId], call)
+    return rowCount ?? 0
   }
 
   async #run(statement: keyof Statements, values: Values, call: Call): Promise<PostgresResult> {
@@ -149,25 +170,9 @@ function earlier(a: string[], b: string[]): string[] {
   return slotB < slotA || (slotB === slotA && createdB < createdA) ? b : a
 }
 
-/** The key is a SHA-256 in base64url: 32 bytes in the table, sent as the text of a bytea. */
-function idOf(key: string): string {
-  return `\\x${Buffer.from(key, 'base64url').toString('hex')}`
-}
-
-function keyOf(hex: string): string {
-  return Buffer.from(hex, 'hex').toString('base64url')
-}
-
-/** In the order of the columns: data, user_id, created_at, expires_at. */
-function valuesOf({ data, userId, createdAt, expiresAt }: SessionRecord): Values {
-  return [toColumn(data), userId ?? null, `${createdAt}`, `${expiresAt}`]
-}
-
-function recordOf([data, userId, createdAt, expiresAt]: Values): SessionRecord {
-  return {
-    data: fromColumn(data as string),
-    createdAt: Number(createdAt),
-    expiresAt: Number(expiresAt),
-    ...(userId !== null && userId !== undefined && { userId }),
-  }
+/** @param size of a full batch, after which there may be more */
+function batchOf(rows: Values[], size: number): Batch & { records: KeyedRecord[] } {
+  const records = rows.map(([hex, ...row]) => ({ key: keyOf(hex as string), record: recordOf(row) }))
+  const last = rows.at(size - 1)?.[0]
+  return { records, next: last ? `\\x${last}` : undefined }
 }

@@ -57,6 +57,15 @@ export function query(
   })
 }
 
+/** An array as the server reads it, for a parameter: of whatever type the statement says. */
+export function arrayOf(values: Values): string {
+  return `{${values.map(elementOf).join()}}`
+}
+
+function elementOf(value: string | null): string {
+  return value === null ? 'NULL' : `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
+}
+
 /**
  * Takes over a client, in the very callback in which the pool hands it over: the server's goodbye may be in the packet that
  * is being read. Unheard, a lost connection would end the process; the query under way is told of it as well.

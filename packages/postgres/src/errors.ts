@@ -49,6 +49,11 @@ export function isUnprepared(error: unknown): boolean {
   return UNPREPARED.has(sqlState(error) ?? '')
 }
 
+/** Whether the server refused what it was to store: wrong data, a constraint, or beyond a limit such as the depth of nesting. */
+export function isOfTheValues(error: unknown): boolean {
+  return /^(22|23|54)/.test(sqlState(error) ?? '')
+}
+
 /** Classes of SQLSTATE that are about the server, the connection or the statement, and so never quote a value. */
 const ABOUT_THE_SERVER = /^(08|0A|25|26|28|3D|3F|40|42|53|54|55|57|58|XX)/
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Names } from './identifiers.ts'
+import { manyStatementsFor } from './many-statements.ts'
 
 /** One statement: whole text, values as parameters. */
 export interface Statement {
@@ -20,7 +21,14 @@ export const BEYOND = '9223372036854775807'
 
 /** Everything the store says to a table, except for what makes the table (see migrations.ts). Times are in ms. */
 export function statementsFor({ table }: Names) {
+  const many = manyStatementsFor(table)
   return {
+    readMany: prepared(many.readMany, true),
+    writeMany: prepared(many.writeMany),
+    replaceMany: prepared(many.replaceMany),
+    touchMany: prepared(many.touchMany),
+    removeMany: prepared(many.removeMany),
+
     read: prepared(
       `
       select data, user_id, created_at::text, expires_at::text, version from ${table} where id = $1`,
@@ -128,6 +136,23 @@ export function statementsFor({ table }: Names) {
       text: `
       select encode(id, 'hex'), data, user_id, created_at::text, expires_at::text
       from ${table} where id > $1 order by id limit $2`,
+    },
+
+    // The inner query stands by itself, so that the server goes by the user there, and not by the key for the sake of the order.
+    findByUser: {
+      reads: true,
+      text: `
+      select encode(id, 'hex'), data, user_id, created_at::text, expires_at::text
+      from (select * from ${table} where user_id = $1 and id > $2 offset 0) of_user order by id limit $3`,
+    },
+
+    // Locked in the order of the keys, so that two at once never wait for each other in a ring. Whose a row is, is asked
+    // again of the row as it then is.
+    removeOfUser: {
+      text: `
+      delete from ${table} where user_id = $2 and id = any(array(
+        select id from ${table} where id = any($1::bytea[]) and user_id = $2 order by id for update
+      ))`,
     },
 
     // In the order of the keys, so that two at once never wait for each other in a ring.

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { arrayOf } from '../src/driver.ts'
 import { namesFor } from '../src/identifiers.ts'
 import { migrations } from '../src/migrations.ts'
 import { statementsFor } from '../src/statements.ts'
@@ -18,10 +19,17 @@ describe.skipIf(noNewestPostgres)('on a large table of the newest Postgres', () 
 const statements = statementsFor(namesFor('public', 'sessions'))
 const [id, now] = [`\\x${'07'.repeat(32)}`, `${Date.now()}`]
 const slot = `${Math.trunc(Number(now) / 900_000)}`
+const ids = arrayOf(Array.from({ length: 64 }, (_, n) => `\\x${n.toString(16).padStart(64, '0')}`))
+const many = (...values: (string | null)[]) => values.map((value) => arrayOf(Array(64).fill(value)))
 const LAST = `${2n ** 63n - 1n}`
 
 /** For each statement on the table: values as the store sends them, and the indexes that must be used. */
 const expected: Record<keyof typeof statements, { values: (string | null)[]; indexes: string[] }> = {
+  readMany: { values: [ids], indexes: ['sessions_pkey'] },
+  writeMany: { values: [ids, ...many('{}', null, now, now, 'v')], indexes: Array(3).fill('sessions_pkey') },
+  replaceMany: { values: [ids, ...many('{}', null, now, now, 'v', 'w')], indexes: Array(3).fill('sessions_pkey') },
+  touchMany: { values: [ids, ...many(now, 'v')], indexes: Array(3).fill('sessions_pkey') },
+  removeMany: { values: [ids], indexes: Array(3).fill('sessions_pkey') },
   read: { values: [id], indexes: ['sessions_pkey'] },
   write: { values: [id, '{}', null, now, now, 'v'], indexes: [] },
   replace: { values: [id, '{}', null, now, now, 'v', 'w'], indexes: ['sessions_pkey', 'sessions_pkey'] },
@@ -32,6 +40,8 @@ const expected: Record<keyof typeof statements, { values: (string | null)[]; ind
   pruneOld: { values: [now, '0', '200', '500'], indexes: ['sessions_pkey', 'sessions_slot_idx', 'sessions_slot_idx'] },
   countDue: { values: [slot, '0', now, '0', '20000'], indexes: Array(2).fill('sessions_slot_idx') },
   countLater: { values: [slot, '0', '0', '20000'], indexes: Array(2).fill('sessions_slot_idx') },
+  findByUser: { values: ['user 7', id, '100'], indexes: ['sessions_user_idx'] },
+  removeOfUser: { values: [arrayOf([id]), 'user 7'], indexes: ['sessions_pkey', 'sessions_pkey', 'sessions_user_idx'] },
   scan: { values: [id, '100'], indexes: ['sessions_pkey'] },
   clear: { values: [id, '1000'], indexes: ['sessions_pkey', 'sessions_pkey'] },
 }
@@ -47,7 +57,8 @@ function testPlans(pool: () => pg.Pool): void {
     for (const { sql } of migrations()) await pool().query(sql)
     // A third has expired: so many that the server would rather read the table from its beginning, were it let.
     await pool().query(
-      `insert into sessions select sha256(n::text::bytea), json_build_object('text', repeat('x', 300)), null,
+      `insert into sessions select sha256(n::text::bytea), json_build_object('text', repeat('x', 300)),
+         case when n % 2 = 0 then 'user ' || n % 1000 end,
          $1 - random() * 2.6e9, $1 + (random() - 0.33) * 2.6e9, 'v' || n
        from generate_series(1, 100000) n`,
       [now],
