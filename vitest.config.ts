@@ -16,6 +16,7 @@ export default defineConfig({
       project('fastify', 'packages/fastify'),
       project('otel', 'packages/otel'),
       project('demo', 'apps/demo'),
+      project('faults', 'apps/faults'),
       project('packaging', 'apps/packaging'),
       project('bench', 'apps/bench'),
       project('lmdb-store', 'examples/lmdb-store'),

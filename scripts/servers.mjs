@@ -24,12 +24,12 @@ const programs = [
     ...redis,
     names: ['redis-server'],
     apt: 'redis-server',
-    tests: ['redis', 'fastify', 'otel', 'demo', 'packaging', 'npm run bench'],
+    tests: ['redis', 'fastify', 'otel', 'demo', 'faults', 'packaging', 'npm run bench'],
   },
-  { ...redis, names: ['redis-sentinel'], apt: 'redis-sentinel', tests: ['redis'] },
+  { ...redis, names: ['redis-sentinel'], apt: 'redis-sentinel', tests: ['redis', 'faults'] },
   {
     names: ['memcached'],
-    tests: ['memcached', 'demo', 'packaging', 'npm run bench'],
+    tests: ['memcached', 'demo', 'faults', 'packaging', 'npm run bench'],
     skip: 'SKIP_MEMCACHED',
     whole: 'memcached',
     apt: 'memcached',
@@ -37,7 +37,7 @@ const programs = [
   },
   {
     names: ['saslpasswd2'],
-    tests: ['memcached'],
+    tests: ['memcached', 'faults'],
     skip: 'SKIP_SASL',
     // The second has the mechanism that memcached is told to use.
     apt: 'sasl2-bin libsasl2-modules',
@@ -46,7 +46,7 @@ const programs = [
   },
   {
     names: ['postgres'],
-    tests: ['postgres', 'demo', 'packaging', 'npm run bench'],
+    tests: ['postgres', 'demo', 'faults', 'packaging', 'npm run bench'],
     skip: 'SKIP_POSTGRES',
     whole: 'postgres',
     apt: 'postgresql',
@@ -58,7 +58,7 @@ const programs = [
   },
   {
     names: ['pgbouncer'],
-    tests: ['postgres'],
+    tests: ['postgres', 'faults'],
     skip: 'SKIP_PGBOUNCER',
     apt: 'pgbouncer',
     brew: 'pgbouncer',

@@ -23,10 +23,12 @@ export interface Whose {
   role: Contestant['role']
   /** The label of the row of its driver alone. */
   driver: string | undefined
+  /** The label of the row of the same store as it is built here; undefined for that one itself. */
+  builtHere: string | undefined
 }
 
-export function whose({ label, contestant: { kind, role, driver } }: Entry): Whose {
-  return { label, kind, role, driver }
+export function whose({ label, build, contestant: { name, kind, role, driver } }: Entry): Whose {
+  return { label, kind, role, driver, builtHere: build && name }
 }
 
 /** What all levels are given. */

@@ -66,6 +66,7 @@ test('the awkward cases tell a store that keeps its promises from one that does 
 test('pages are written, with every chart that they show', () => {
   const page = readFileSync(join(folder, 'benchmarks.md'), 'utf8')
   expect(page).toContain('**MemoryStore**')
+  expect(page).toContain('as built here ÷ in the other build')
   const charts = Array.from(page.matchAll(/!\[.*?\]\((.*?)\)/g), ([, path = '']) => path)
   expect(charts).toHaveLength(3)
   for (const path of charts) expect(readFileSync(join(folder, path), 'utf8')).toMatch(/^<svg/)

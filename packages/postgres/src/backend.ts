@@ -9,11 +9,11 @@ import type {
   Version,
   Work,
 } from '@session-stores/core'
-import type { PostgresResult } from './connections.ts'
-import type { Driver } from './driver.ts'
+import type { Database } from './database.ts'
+import type { PostgresResult, Values } from './driver.ts'
 import { fromColumn, toColumn } from './json.ts'
 import type { Schema } from './schema.ts'
-import { BEYOND, type Statement, type Statements } from './statements.ts'
+import { BEYOND, SLOT, type Statement, type Statements } from './statements.ts'
 
 /** How many records one batch deletes that have expired. */
 const PRUNE_BATCH = 500
@@ -29,8 +29,7 @@ const CLEAR_BATCH = 1000
 /** Of no table: it is to tell whether the server can be reached and used. */
 const PING: Statement = { text: 'select 1', reads: true }
 
-/** Before and after everything in the index on the expiry. */
-const FIRST: Position = [`-${BEYOND}`, `-${BEYOND}`]
+/** After everything in the index on the expiry. */
 const LAST: Position = [BEYOND, BEYOND]
 /** What the places begin with where pruning goes on by age. */
 const BY_AGE = 'age '
@@ -45,11 +44,11 @@ type Position = [string, string]
 /** The verbs as SQL statements, each of which is a transaction of its own. */
 export class PostgresBackend implements Backend {
   readonly name = 'postgres'
-  readonly #driver: Driver
+  readonly #database: Database
   readonly #schema: Schema
 
-  constructor(driver: Driver, schema: Schema) {
-    this.#driver = driver
+  constructor(database: Database, schema: Schema) {
+    this.#database = database
     this.#schema = schema
   }
 
@@ -84,7 +83,7 @@ export class PostgresBackend implements Backend {
   }
 
   async ping(_: Work, call: Call): Promise<void> {
-    await this.#driver.run(PING, [], call)
+    await this.#database.run(PING, [], call)
   }
 
   /** First by expiry, in as many batches as that takes; then, if sessions are to end by their age, by that. */
@@ -94,7 +93,7 @@ export class PostgresBackend implements Backend {
     const { rows } = await this.#run('prune', values, call)
     const removed = rows.length
     if (removed === PRUNE_BATCH) return { removed, next: (rows as string[][]).reduce(earlier).join() }
-    return { removed, next: createdAt > -MAX_TIME ? BY_AGE + FIRST[0] : undefined }
+    return { removed, next: createdAt > -MAX_TIME ? `${BY_AGE}-${BEYOND}` : undefined }
   }
 
   /** @param from the slot up to which all have been looked at */
@@ -106,10 +105,15 @@ export class PostgresBackend implements Backend {
   }
 
   async count({ expiresAt, createdAt }: Cutoff, from: string | undefined, call: Call) {
-    const values = [`${expiresAt}`, `${createdAt}`, ...(positionOf(from) ?? FIRST), `${COUNT_BATCH}`]
-    const { rows } = await this.#run('count', values, call)
-    const [count, ...last] = rows[0] as [string, string | null, string | null]
-    return { count: Number(count), next: last[0] === null ? undefined : last.join() }
+    const due = `${Math.trunc(expiresAt / SLOT)}`
+    const [slot, at] = positionOf(from) ?? [due, `-${BEYOND}`]
+    if (slot === due && at !== BEYOND) {
+      const { rows } = await this.#run('countDue', [due, at, `${expiresAt}`, `${createdAt}`, `${COUNT_BATCH}`], call)
+      return { count: Number(rows[0]?.[0]), next: `${due},${rows[0]?.[1] ?? BEYOND}` }
+    }
+    const { rows } = await this.#run('countLater', [slot, at, `${createdAt}`, `${COUNT_BATCH}`], call)
+    const [count, ...stop] = rows[0] as [string, ...(string | null)[]]
+    return { count: Number(count), next: stop[0] === null ? undefined : stop.join() }
   }
 
   async scan(from = FIRST_ID, call: Call): Promise<Batch & { records: KeyedRecord[] }> {
@@ -125,10 +129,10 @@ export class PostgresBackend implements Backend {
     return { next: Number(count) < CLEAR_BATCH ? undefined : `\\x${last}` }
   }
 
-  async #run(statement: keyof Statements, values: (string | null)[], call: Call): Promise<PostgresResult> {
+  async #run(statement: keyof Statements, values: Values, call: Call): Promise<PostgresResult> {
     const statements = this.#schema.statements ?? (await this.#schema.find(call))
     try {
-      return await this.#driver.run(statements[statement], values, call)
+      return await this.#database.run(statements[statement], values, call)
     } catch (error) {
       throw this.#schema.explain(error)
     }
@@ -155,11 +159,11 @@ function keyOf(hex: string): string {
 }
 
 /** In the order of the columns: data, user_id, created_at, expires_at. */
-function valuesOf({ data, userId, createdAt, expiresAt }: SessionRecord): (string | null)[] {
+function valuesOf({ data, userId, createdAt, expiresAt }: SessionRecord): Values {
   return [toColumn(data), userId ?? null, `${createdAt}`, `${expiresAt}`]
 }
 
-function recordOf([data, userId, createdAt, expiresAt]: (string | null)[]): SessionRecord {
+function recordOf([data, userId, createdAt, expiresAt]: Values): SessionRecord {
   return {
     data: fromColumn(data as string),
     createdAt: Number(createdAt),

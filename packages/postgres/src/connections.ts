@@ -1,40 +1,8 @@
 import { type Call, TryAgain } from '@session-stores/core'
-import { type Cancellable, cancelQuery } from './cancel.ts'
+import { cancelQuery } from './cancel.ts'
+import { hold, isInTransaction, type PostgresClient, type PostgresPool, release } from './driver.ts'
 import { isUnprepared, SessionDriverUnsupported, type Trouble, troubleOf, withoutData } from './errors.ts'
 import { Semaphore } from './semaphore.ts'
-
-/** What the store uses of a `Pool` of `pg`. */
-export interface PostgresPool {
-  connect(callback: (error: Error | undefined, client: PostgresClient | undefined) => void): void
-  on(event: 'connect', listener: (client: PostgresClient) => void): unknown
-  listenerCount(event: 'error'): number
-  readonly totalCount: number
-  readonly options: { readonly max: number }
-}
-
-/** What the store uses of a client that such a pool lends. */
-export interface PostgresClient extends Cancellable {
-  query(query: PostgresQuery, callback: (error: Error, result: PostgresResult) => void): void
-  release(destroy?: boolean): void
-  getTransactionStatus?(): string | null
-  on(event: 'error', listener: () => void): unknown
-  removeListener(event: 'error', listener: () => void): unknown
-  /** Only a client of pg-native has it. */
-  readonly native?: unknown
-}
-
-export interface PostgresQuery {
-  text: string
-  values?: (string | null)[]
-  name: string | undefined
-  rowMode: 'array'
-  types: { getTypeParser(): (value: unknown) => string }
-}
-
-export interface PostgresResult {
-  rows: (string | null)[][]
-  rowCount: number | null
-}
 
 type Work<T> = (connection: Connection) => Promise<T>
 
@@ -87,8 +55,8 @@ export class Connections {
 
   private constructor(pool: PostgresPool) {
     this.#pool = pool
-    const { max } = pool.options
-    this.#writers = new Semaphore(Math.max(1, max - Math.ceil(max * SHARE_OF_READS)))
+    const size = pool.options?.max ?? 10 // pg's default
+    this.#writers = new Semaphore(Math.max(1, size - Math.ceil(size * SHARE_OF_READS)))
     pool.on('connect', (client) => this.#add(client, this.#next()))
   }
 
@@ -123,7 +91,7 @@ export class Connections {
       this.#doubt(sentAt)
       // Else a query that waits for a lock would go on waiting on the server. Not released before that is done: through a
       // pooler the request finds its query only while the connection is there.
-      void cancelQuery(connection.client).then(() => release(connection, true))
+      void cancelQuery(connection.client).then(() => release(connection.client, true))
     }
     signal.addEventListener('abort', onAbort)
     try {
@@ -131,12 +99,12 @@ export class Connections {
       if (signal.aborted) return value
       connection.aliveAt = this.#next()
       if (!reads) this.#readOnlySince = undefined
-      release(connection)
+      release(connection.client)
       return value
     } catch (error) {
       if (signal.aborted) throw error
       const trouble = troubleOf(error)
-      release(connection, trouble === 'lost' || trouble === 'read-only')
+      release(connection.client, trouble === 'lost' || trouble === 'read-only')
       if (trouble === 'lost') this.#doubt(sentAt)
       if (isUnprepared(error)) this.losesStatements = true
       throw this.#isWorthAnother(trouble, connection, call.attempt, begun)
@@ -155,21 +123,19 @@ export class Connections {
           if (client === undefined) {
             return reject(attempt === 1 ? new TryAgain(withoutData(error)) : withoutData(error))
           }
-          // Unheard, a lost connection would end the process; the query under way is told as well. In this callback, and
-          // not a promise later: the server's goodbye may be in the packet that is being read.
-          client.on('error', ignore)
+          hold(client)
           const connection = this.#known.get(client) ?? this.#add(client, 0)
           if (client.native) {
-            release(connection)
+            release(client)
             return reject(new SessionDriverUnsupported())
           }
           if (signal.aborted) {
             reject(signal.reason)
-            // Not at once: within this callback the pool would lend it to the next who is late, and so on, ever deeper.
-            return queueMicrotask(() => release(connection))
+            // A microtask later: released within this callback, it would go to the next caller that has given up, recursively.
+            return queueMicrotask(() => release(client))
           }
           if (this.#isTrusted(connection, begun)) return resolve(connection)
-          release(connection, true)
+          release(connection.client, true)
           ask()
         })
       }
@@ -185,7 +151,7 @@ export class Connections {
 
   #isTrusted({ client, madeAt, aliveAt }: Connection, begun: number): boolean {
     // Left in a transaction by its last user: what we wrote there would never be committed.
-    if ((client.getTransactionStatus?.() ?? 'I') !== 'I') return false
+    if (isInTransaction(client)) return false
     if (madeAt > begun) return true
     return Math.max(madeAt, aliveAt) > this.#doubtedSince && madeAt >= (this.#readOnlySince ?? 0)
   }
@@ -223,10 +189,3 @@ export class Connections {
     )
   }
 }
-
-function release({ client }: Connection, destroy = false): void {
-  client.release(destroy)
-  client.removeListener('error', ignore)
-}
-
-function ignore(): void {}

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { TryAgain } from '@session-stores/core'
 import type { StatementCall } from './connections.ts'
-import type { Driver, Run } from './driver.ts'
+import type { Database, Run } from './database.ts'
 import { SessionSchemaMismatch, sqlState } from './errors.ts'
 import { type Names, namesFor } from './identifiers.ts'
 import { migrations, SCHEMA_VERSION } from './migrations.ts'
@@ -32,7 +33,7 @@ export interface TableOptions {
  * connection, the store's table is the same, and none is made besides.
  */
 export class Schema {
-  readonly #driver: Driver
+  readonly #database: Database
   /** With the schema, once it is known. */
   #options: TableOptions
   #names: Names
@@ -41,8 +42,8 @@ export class Schema {
   statements: Statements | undefined
 
   /** @throws TypeError when a name cannot be one */
-  constructor(driver: Driver, options: TableOptions) {
-    this.#driver = driver
+  constructor(database: Database, options: TableOptions) {
+    this.#database = database
     this.#options = options
     this.#names = namesFor(options.schema, options.table)
   }
@@ -87,12 +88,14 @@ export class Schema {
 
   async #migrate(): Promise<void> {
     const signal = AbortSignal.timeout(MIGRATION_TIMEOUT)
-    await untilAborted(signal, this.#migrateWith({ signal, attempt: 1, note() {} }))
-  }
-
-  async #migrateWith(call: StatementCall): Promise<void> {
-    if ((await this.#version(call)) !== SCHEMA_VERSION)
-      await this.#driver.transaction(call, (run) => this.#migrateIn(run))
+    const call = { signal, attempt: 1, note() {} }
+    const work = async () => {
+      if ((await this.#version(call)) === SCHEMA_VERSION) return
+      await this.#database.transaction(call, (run) => this.#migrateIn(run))
+    }
+    // The pool may have no connection to lend, for ever.
+    const timedOut = once(signal, 'abort').then(() => Promise.reject(signal.reason))
+    await Promise.race([work(), timedOut])
   }
 
   async #migrateIn(run: Run): Promise<void> {
@@ -103,8 +106,11 @@ export class Schema {
     if (schema !== undefined && !(await isThere(run, 'namespace', schema))) await run(`create schema ${schema}`)
     const version = (await isThere(run, 'class', this.#names.migrations)) ? await this.#notedVersion(run) : 0
     if (version > SCHEMA_VERSION) throw this.#mismatch(version)
-    for (const { sql } of migrations(this.#options).slice(version))
-      await run(sql).catch((error) => this.#refused(error))
+    for (const { sql } of migrations(this.#options).slice(version)) {
+      await run(sql).catch((error) => {
+        throw sqlState(error) === DUPLICATE_TABLE ? this.#notOurs() : error
+      })
+    }
     await this.#locate(run)
   }
 
@@ -125,7 +131,7 @@ export class Schema {
 
   /** 0 when there is no table. */
   async #version(call: StatementCall): Promise<number> {
-    const run: Run = (text, values = []) => this.#driver.run({ text, reads: true }, values, call)
+    const run: Run = (text, values = []) => this.#database.run({ text, reads: true }, values, call)
     try {
       if (!(await this.#locate(run))) return 0
       const { rows } = await run(versionOf(this.#names))
@@ -150,11 +156,9 @@ export class Schema {
     return true
   }
 
-  #refused(error: unknown): never {
-    if (sqlState(error) !== DUPLICATE_TABLE) throw error
-    const { plain } = this.#names
-    throw new SessionSchemaMismatch(
-      `there is a table ${plain} that the postgres session store did not make: give the store another name in its option table`,
+  #notOurs(): Error {
+    return new SessionSchemaMismatch(
+      `there is a table ${this.#names.plain} that the postgres session store did not make: give the store another name in its option table`,
     )
   }
 
@@ -172,14 +176,6 @@ export class Schema {
       `the table ${plain} of the postgres session store ${state}: run store.migrate() with a role that may create it${otherwise}`,
     )
   }
-}
-
-/** The promise's outcome, unless the signal comes first: the promise may wait for a connection of the pool for ever. */
-function untilAborted<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-    promise.then(resolve, reject)
-  })
 }
 
 /** An error, too, when the other table is not there. */

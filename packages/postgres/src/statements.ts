@@ -95,30 +95,36 @@ export function statementsFor({ table }: Names) {
       select (select count(*) from gone)::text, count(slot)::text, max(slot)::text from slots`,
     },
 
-    // As many rows as one batch has, and those that are level with the last of them in the index. Whole slots from the
-    // index alone; only of the slot that has begun to expire are the rows looked at.
-    count: {
+    // As many rows as one batch has, and those that are level with the last of them in the index. Of the slot that has begun
+    // to expire the rows are looked at, one by one …
+    countDue: {
+      reads: true,
       text: `
       with stop as (
-        select expires_slot, created_at from ${table}
-        where expires_slot >= $1::bigint / ${SLOT} and (expires_slot, created_at) > ($3, $4)
-        order by expires_slot, created_at offset $5 limit 1
-      ), range as (
-        select coalesce(max(expires_slot), ${BEYOND}) as slot, coalesce(max(created_at), ${BEYOND}) as created from stop
+        select created_at as at from ${table} where expires_slot = $1 and created_at > $2
+        order by created_at offset $5 limit 1
       )
-      select ((
-        select count(*) from ${table}
-        where expires_slot > $1::bigint / ${SLOT} and created_at > $2 and (expires_slot, created_at) > ($3, $4)
-          and (expires_slot, created_at) <= ((select slot from range), (select created from range))
-      ) + (
-        select count(*) from ${table}
-        where expires_slot = $1::bigint / ${SLOT} and expires_at > $1::bigint and created_at > $2
-          and (expires_slot, created_at) > ($3, $4)
-          and (expires_slot, created_at) <= ((select slot from range), (select created from range))
-      ))::text, expires_slot::text, created_at::text from (select) one left join stop on true`,
+      select count(*)::text, (select at from stop)::text from ${table}
+      where expires_slot = $1 and created_at > $2 and created_at <= coalesce((select at from stop), ${BEYOND})
+        and expires_at > $3 and created_at > $4`,
+    },
+
+    // … and later slots are counted in the index alone. With another bound on the slot beside these two, each batch would
+    // read all that came before it.
+    countLater: {
+      reads: true,
+      text: `
+      with stop as (
+        select expires_slot as slot, created_at as at from ${table} where (expires_slot, created_at) > ($1, $2)
+        order by expires_slot, created_at offset $4 limit 1
+      )
+      select count(*)::text, (select slot from stop)::text, (select at from stop)::text from ${table}
+      where (expires_slot, created_at) > ($1, $2) and created_at > $3 and (expires_slot, created_at) <=
+        (coalesce((select slot from stop), ${BEYOND}), coalesce((select at from stop), ${BEYOND}))`,
     },
 
     scan: {
+      reads: true,
       text: `
       select encode(id, 'hex'), data, user_id, created_at::text, expires_at::text
       from ${table} where id > $1 order by id limit $2`,

@@ -8,8 +8,8 @@ import {
   wrongOption,
 } from '@session-stores/core'
 import { PostgresBackend } from './backend.ts'
-import type { PostgresPool } from './connections.ts'
-import { Driver } from './driver.ts'
+import { Database } from './database.ts'
+import type { PostgresPool } from './driver.ts'
 import { nameRule } from './identifiers.ts'
 import type { SchemaOptions } from './migrations.ts'
 import { Schema } from './schema.ts'
@@ -53,9 +53,9 @@ export class PostgresStore<Session extends object = any> extends SessionStore<Se
     check(options)
     const { pool, schema, table = 'sessions', unlogged = false, migrateOnFirstUse = false, ...others } = options
     const { preparedStatements, ...rest } = others
-    const driver = new Driver(pool, preparedStatements)
-    const state = new Schema(driver, { schema, table, unlogged, migrateOnFirstUse })
-    super(new PostgresBackend(driver, state), rest)
+    const database = new Database(pool, preparedStatements)
+    const state = new Schema(database, { schema, table, unlogged, migrateOnFirstUse })
+    super(new PostgresBackend(database, state), rest)
     this.#schema = state
   }
 
@@ -85,12 +85,9 @@ const rules: OptionRules = {
 /** What other stores call these options. */
 const elsewhere = {
   client: 'pool',
-  conString: 'pool, a Pool of pg',
-  conObject: 'pool, a Pool of pg',
   tableName: 'table',
   schemaName: 'schema',
   createTableIfMissing: 'migrateOnFirstUse',
-  pruneSessionInterval: 'pruneInterval, in ms',
 }
 
 function check(options: PostgresStoreOptions): void {

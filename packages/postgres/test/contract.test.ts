@@ -31,7 +31,7 @@ describe.skipIf(noPgBouncer)('PgBouncer in transaction mode', () => {
 })
 
 function keepsTheContract(pool: () => pg.Pool): void {
-  const abilities = ['ping', 'prune', 'count', 'scan', 'clear'] as const
+  const abilities = ['ping', 'insert', 'prune', 'count', 'scan', 'clear'] as const
   const openStore = (table: string, options = {}) => makeStore({ pool: pool(), table, ...options })
 
   describe('PostgresStore keeps the contract', () => {

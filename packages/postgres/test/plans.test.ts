@@ -17,6 +17,7 @@ describe.skipIf(noNewestPostgres)('on a large table of the newest Postgres', () 
 
 const statements = statementsFor(namesFor('public', 'sessions'))
 const [id, now] = [`\\x${'07'.repeat(32)}`, `${Date.now()}`]
+const slot = `${Math.trunc(Number(now) / 900_000)}`
 const LAST = `${2n ** 63n - 1n}`
 
 /** For each statement on the table: values as the store sends them, and the indexes that must be used. */
@@ -29,7 +30,8 @@ const expected: Record<keyof typeof statements, { values: (string | null)[]; ind
   remove: { values: [id], indexes: ['sessions_pkey'] },
   prune: { values: [now, now, LAST, LAST, '500'], indexes: ['sessions_pkey', 'sessions_slot_idx'] },
   pruneOld: { values: [now, '0', '200', '500'], indexes: ['sessions_pkey', 'sessions_slot_idx', 'sessions_slot_idx'] },
-  count: { values: [now, '0', '0', '0', '20000'], indexes: Array(3).fill('sessions_slot_idx') },
+  countDue: { values: [slot, '0', now, '0', '20000'], indexes: Array(2).fill('sessions_slot_idx') },
+  countLater: { values: [slot, '0', '0', '20000'], indexes: Array(2).fill('sessions_slot_idx') },
   scan: { values: [id, '100'], indexes: ['sessions_pkey'] },
   clear: { values: [id, '1000'], indexes: ['sessions_pkey', 'sessions_pkey'] },
 }
@@ -70,6 +72,32 @@ function testPlans(pool: () => pg.Pool): void {
       }
     })
   }
+
+  test.each([
+    { name: 'countLater', order: '', offset: 60_000, values: (at: string[]) => [...at, '0', '500'], blocks: 50 },
+    // Those of 100 rows that are deleted, and of what that needs.
+    { name: 'prune', order: 'desc', offset: 90_000, values: (at: string[]) => [now, now, ...at, '100'], blocks: 2000 },
+  ] as const)(
+    'a later batch of $name does not read what earlier ones did',
+    async ({ name, order, offset, values, blocks }) => {
+      const { rows } = await pool().query({
+        text: `select expires_slot::text, created_at::text from sessions where expires_slot >= $1 or $2 = 'desc'
+        order by expires_slot ${order}, created_at ${order} offset ${offset} limit 1`,
+        values: [slot, order],
+        rowMode: 'array',
+      })
+      const client = await pool().connect()
+      try {
+        await client.query('begin')
+        const text = `explain (analyze, buffers, format json) ${statements[name].text}`
+        const answer = await client.query({ text, values: values(rows[0] ?? []) })
+        const { 'Shared Hit Blocks': hit, 'Shared Read Blocks': read } = answer.rows[0]['QUERY PLAN'][0].Plan
+        expect(hit + read).toBeLessThan(blocks)
+      } finally {
+        client.release(true)
+      }
+    },
+  )
 
   async function planOf(query: pg.QueryConfig, on: Pick<pg.Pool, 'query'> = pool()): Promise<Plan[]> {
     const { rows } = await on.query({ ...query, text: `explain (format json) ${query.text}` })

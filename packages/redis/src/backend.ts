@@ -2,6 +2,8 @@ import {
   type Backend,
   type Batch,
   type Call,
+  type Change,
+  type ChangeAnswer,
   type Cutoff,
   expiryField,
   type KeyedRecord,
@@ -13,9 +15,11 @@ import {
   type Work,
 } from '@session-stores/core'
 import slotOf from 'cluster-key-slot'
-import { type Commands, type Connection, type Driver, isCluster, unprinted } from './driver.ts'
+import { type Connection, isCluster, unprinted } from './driver.ts'
 import { Keyspace } from './keyspace.ts'
-import { REPLACE, type Script, TOUCH } from './scripts.ts'
+import { changeMany, changeTogether, readMany } from './many.ts'
+import { type Argument, INSERT, REPLACE, run, type Script, TOUCH, WRITE } from './scripts.ts'
+import { Users } from './users.ts'
 
 /**
  * How much longer than its session a key lives, in ms. The time to live is counted from the clock of the process that
@@ -29,29 +33,56 @@ const KEYS_A_BATCH = 1000
 /** The same where each of them is read. */
 const RECORDS_A_BATCH = 250
 
-/** The verbs as Redis commands: one each, on the one key of the session. */
+/** The verbs as Redis commands: one each, but for sessions of users in a Cluster, which are listed first. */
 export class RedisBackend implements Backend {
   readonly name = 'redis'
+  /** Not in a Cluster: there one command has keys of one slot only. */
+  readonly readMany?: NonNullable<Backend['readMany']>
+  readonly changeMany?: NonNullable<Backend['changeMany']>
   readonly #connection: Connection
   readonly #prefix: string
   readonly #keyspace: Keyspace
+  /** The sessions' keys and the users' indexes. */
+  readonly #everything: Keyspace
+  readonly #users: Users
+  readonly #hasUsers: boolean
 
-  /** @param prefix what comes before the session's key, the client's own `keyPrefix` included */
-  constructor(connection: Connection, prefix: string) {
+  /**
+   * @param prefix what comes before the session's key, the client's own `keyPrefix` included
+   * @param hasUsers whether the application says whose a session is
+   */
+  constructor(connection: Connection, prefix: string, hasUsers: boolean) {
     this.#connection = connection
     this.#prefix = prefix
     this.#keyspace = new Keyspace(connection, prefix)
+    this.#everything = new Keyspace(connection, prefix, { withIndexes: true })
+    this.#users = new Users(connection, prefix, (keys) => this.#readAll(keys))
+    this.#hasUsers = hasUsers
+    if (!connection.isCluster) {
+      this.readMany = (keys) => this.#readAll(keys)
+      this.changeMany = (changes, call) => this.#changeAll(changes, call)
+    }
     connection.acquire()
   }
 
   async read(key: string): Promise<StoredRecord | 'unreadable' | undefined> {
-    const text = await this.#send((redis) => redis.get(this.#prefix + key))
+    const text = await this.#connection.send((redis) => redis.get(this.#prefix + key))
     return text === null ? undefined : recordFromText(text)
   }
 
   async write(key: string, record: SessionRecord, version: Version, { now }: Call): Promise<void> {
     const value = unprinted(recordToText(record, version))
-    await this.#send((redis) => redis.set(this.#prefix + key, value, 'PX', timeToLive(record.expiresAt, now)))
+    const ttl = timeToLive(record.expiresAt, now)
+    if (record.userId !== undefined) await this.#users.list(key, record.userId, ttl)
+    const keys = this.#users.keysFor(key, record.userId)
+    await this.#connection.send((redis) =>
+      keys.length > 1 ? run(redis, WRITE, keys, value, `${ttl}`) : redis.set(this.#prefix + key, value, 'PX', ttl),
+    )
+  }
+
+  async insert(key: string, record: SessionRecord, version: Version, { now }: Call): Promise<'inserted' | 'exists'> {
+    const args = [version, unprinted(recordToText(record, version))]
+    return this.#runListed(INSERT, key, record.userId, args, timeToLive(record.expiresAt, now))
   }
 
   replace(
@@ -61,23 +92,32 @@ export class RedisBackend implements Backend {
     expected: Version,
     { now }: Call,
   ): Promise<'replaced' | 'conflict' | 'missing'> {
-    const value = unprinted(recordToText(record, version))
-    return this.#run(REPLACE, key, expected, version, value, `${timeToLive(record.expiresAt, now)}`)
+    const args = [expected, version, unprinted(recordToText(record, version))]
+    return this.#runListed(REPLACE, key, record.userId, args, timeToLive(record.expiresAt, now))
   }
 
   async touch(
     key: string,
     expiresAt: number,
     expected: Version,
-    _userId: string | undefined,
+    userId: string | undefined,
     { now }: Call,
   ): Promise<boolean> {
-    const args = [expected, expiryField(expiresAt), `${timeToLive(expiresAt, now)}`]
-    return (await this.#run<0 | 1>(TOUCH, key, ...args)) === 1
+    const args = [expected, expiryField(expiresAt)]
+    return (await this.#runListed<0 | 1>(TOUCH, key, userId, args, timeToLive(expiresAt, now))) === 1
   }
 
   async remove(key: string): Promise<boolean> {
-    return (await this.#send((redis) => redis.del(this.#prefix + key))) === 1
+    if (this.#hasUsers) return this.#users.remove(key)
+    return (await this.#connection.send((redis) => redis.del(this.#prefix + key))) === 1
+  }
+
+  findByUser(userId: string, from: string | undefined): Promise<Batch & { records: KeyedRecord[] }> {
+    return this.#users.find(userId, from)
+  }
+
+  removeOfUser(userId: string, keys: string[]): Promise<number> {
+    return this.#users.removeOfUser(userId, keys)
   }
 
   /** In a Cluster: the master that has the key. */
@@ -88,64 +128,85 @@ export class RedisBackend implements Backend {
   }
 
   async ping({ key }: Work): Promise<void> {
-    const driver = await this.#connection.connected()
-    if (!isCluster(driver)) await this.#by(driver, driver.ping())
-    else if (key === undefined) await this.#by(driver, Promise.any(driver.nodes('master').map((each) => each.ping())))
-    else await this.#by(driver, driver.getrange(this.#prefix + key, 0, 0))
+    await this.#connection.connected()
+    await this.#connection.send<unknown>((driver) => {
+      if (!isCluster(driver)) return driver.ping()
+      if (key === undefined) return Promise.any(driver.nodes('master').map((each) => each.ping()))
+      return driver.getrange(this.#prefix + key, 0, 0)
+    })
   }
 
   /** The keys that the servers hold: also those of sessions that ended in the last minutes. */
   count(_cutoff: Cutoff, from: string | undefined): Promise<Batch & { count: number }> {
-    const driver = this.#connection.driver
-    return this.#by(driver, this.#keyspace.count(driver, from, KEYS_A_BATCH))
+    return this.#connection.send((driver) => this.#keyspace.count(driver, from, KEYS_A_BATCH))
   }
 
   async scan(from: string | undefined): Promise<Batch & { records: KeyedRecord[] }> {
-    const driver = this.#connection.driver
-    const { keys, next } = await this.#by(driver, this.#keyspace.batch(driver, from, RECORDS_A_BATCH))
-    const found = await Promise.all(keys.map((key) => this.read(key)))
+    const { keys, next } = await this.#connection.send((driver) => this.#keyspace.batch(driver, from, RECORDS_A_BATCH))
+    const found = await this.#readAll(keys)
     const records = keys.flatMap((key, n) => {
       const stored = found[n]
+      if (stored instanceof Error) throw stored
       return stored === undefined || stored === 'unreadable' ? [] : [{ key, record: stored.record }]
     })
     return { records, next }
   }
 
+  /** With the users' indexes. */
   async clear(from: string | undefined): Promise<Batch> {
-    const driver = this.#connection.driver
-    const { keys, next } = await this.#by(driver, this.#keyspace.batch(driver, from, KEYS_A_BATCH))
-    const names = keys.map((key) => this.#prefix + key)
-    // In a Cluster one command deletes only keys of one slot, and these are spread over all of them.
-    const commands = isCluster(driver) ? names.map((name) => [name]) : names.length > 0 ? [names] : []
-    await this.#by(driver, Promise.all(commands.map((each) => driver.unlink(...each))))
-    return { next }
+    return this.#connection.send(async (driver) => {
+      const { keys, next } = await this.#everything.batch(driver, from, KEYS_A_BATCH)
+      const names = keys.map((key) => this.#prefix + key)
+      // In a Cluster one command deletes only keys of one slot, and these are spread over all of them.
+      const commands = isCluster(driver) ? names.map((name) => [name]) : names.length > 0 ? [names] : []
+      await Promise.all(commands.map((each) => driver.unlink(...each)))
+      return { next }
+    })
   }
 
   close(): void {
     this.#connection.release()
   }
 
-  /** Runs a script by its name; the whole text goes only to a server that does not know it yet. */
-  #run<T>(script: Script, key: string, ...args: Array<string | Buffer>): Promise<T> {
-    return this.#send(async (redis) => {
-      try {
-        return (await redis.evalsha(script.sha1, 1, this.#prefix + key, ...args)) as T
-      } catch (error) {
-        if (!(error as Error).message?.startsWith('NOSCRIPT')) throw error
-        return (await redis.eval(script.lua, 1, this.#prefix + key, ...args)) as T
-      }
-    })
+  /** Runs a script that writes a session, whose last argument is the time to live. */
+  async #runListed<T>(
+    script: Script,
+    key: string,
+    userId: string | undefined,
+    args: Argument[],
+    ttl: number,
+  ): Promise<T> {
+    if (userId !== undefined) await this.#users.list(key, userId, ttl)
+    const keys = this.#users.keysFor(key, userId)
+    return this.#connection.send((redis) => run<T>(redis, script, keys, ...args, `${ttl}`))
   }
 
-  #send<T>(command: (redis: Commands) => Promise<T>): Promise<T> {
-    const driver = this.#connection.driver
-    return this.#by(driver, command(driver))
+  async #readAll(keys: string[]): Promise<Array<StoredRecord | 'unreadable' | undefined | Error>> {
+    if (keys.length === 0) return []
+    if (this.#connection.isCluster) return Promise.all(keys.map((key) => this.read(key)))
+    return readMany(
+      this.#connection,
+      keys.map((key) => this.#prefix + key),
+    )
   }
 
-  #by<T>(driver: Driver, answer: Promise<T>): Promise<T> {
-    return answer.catch((error) => {
-      throw this.#connection.failure(error, driver)
-    })
+  #changeAll(changes: Change[], call: Call): Promise<Array<ChangeAnswer | Error>> {
+    const keysFor = (key: string, userId: string | undefined) => this.#users.keysFor(key, userId)
+    const ttlOf = (expiresAt: number) => timeToLive(expiresAt, call.now)
+    return changeMany(
+      changes,
+      (change) => this.#changeOne(change, call),
+      (some) => changeTogether(this.#connection, some, keysFor, ttlOf),
+    )
+  }
+
+  #changeOne(change: Change, call: Call): Promise<ChangeAnswer> {
+    const { key } = change
+    if (change.verb === 'remove') return this.remove(key)
+    if (change.verb === 'touch') return this.touch(key, change.expiresAt, change.expected, change.userId, call)
+    const { record, version } = change
+    if (change.verb === 'replace') return this.replace(key, record, version, change.expected, call)
+    return this.write(key, record, version, call) as Promise<undefined>
   }
 }
 

@@ -11,12 +11,14 @@ export interface RedisClient {
 /** The commands that one server understands and a Cluster sends to the right one. */
 export interface Commands {
   get(key: string): Promise<string | null>
+  mget(...keys: string[]): Promise<Array<string | null>>
   getrange(key: string, from: number, to: number): Promise<string>
   set(key: string, value: Buffer, px: 'PX', ms: number): Promise<unknown>
   del(key: string): Promise<number>
   unlink(...keys: string[]): Promise<number>
-  evalsha(sha1: string, numberOfKeys: 1, key: string, ...args: Array<string | Buffer>): Promise<unknown>
-  eval(script: string, numberOfKeys: 1, key: string, ...args: Array<string | Buffer>): Promise<unknown>
+  evalsha(sha1: string, numberOfKeys: number, ...keysAndArguments: Array<string | Buffer>): Promise<unknown>
+  eval(script: string, numberOfKeys: number, ...keysAndArguments: Array<string | Buffer>): Promise<unknown>
+  zscan(key: string, cursor: string, count: 'COUNT', size: number): Promise<[string, string[]]>
 }
 
 /** A connection to one server: ioredis' `Redis`. */
@@ -176,19 +178,40 @@ export class Connection {
     }
   }
 
+  /**
+   * Sends commands by the driver.
+   * @throws what `driver` and `failure` make of it
+   */
+  send<T>(commands: (driver: Driver) => Promise<T>): Promise<T> {
+    const driver = this.driver
+    return commands(driver).catch((error) => {
+      throw this.failure(error, driver)
+    })
+  }
+
+  /** Whether it leads to a Cluster, where keys of different slots cannot be had by one command. */
+  get isCluster(): boolean {
+    return isCluster(this.#client)
+  }
+
   /** The driver that was connected last, to ask it what it knows. */
   get last(): Driver | undefined {
     return this.#current
   }
 
   /** What core is to make of a command's failure on this driver: a `TryAgain`, or the error as it is. */
-  failure(error: Error, driver: Driver): Error {
+  failure(error: Error, driver: Driver | undefined): Error {
     if (error instanceof TryAgain) return error
     if (!wasRefused(error)) return new TryAgain(this.#reason ?? error) // it was lost
     if (!PASSING.test(error.message)) return error
     // The name of a server may lead to another one since a failover.
-    if (error.message.includes('READONLY')) this.renew(driver)
+    if (driver && error.message.includes('READONLY')) this.renew(driver)
     return new TryAgain(error)
+  }
+
+  /** The same for what a server answered inside an answer: the text of an error. */
+  refusal(message: string): Error {
+    return this.failure(Object.assign(new Error(message), { name: 'ReplyError' }), this.#current)
   }
 
   /** Puts a new connection in this one's place, which asks anew where the servers are. Commands under way are answered. */

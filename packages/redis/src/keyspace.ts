@@ -25,18 +25,23 @@ interface Walk {
   pass: number
 }
 
-/** All keys of one store, wherever they are, in batches. */
+/** All keys of one store's sessions, wherever they are, in batches. */
 export class Keyspace {
   readonly #connection: Connection
   readonly #prefix: string
   readonly #pattern: string
+  readonly #wanted: RegExp
 
-  /** @param prefix all that comes before the session's key */
-  constructor(connection: Connection, prefix: string) {
+  /**
+   * @param prefix all that comes before the session's key
+   * @param withIndexes whether the users' indexes are looked for, too
+   */
+  constructor(connection: Connection, prefix: string, { withIndexes = false } = {}) {
     this.#connection = connection
     this.#prefix = prefix
     // With its exact length, a pattern leaves out what another store keeps under a longer prefix.
-    this.#pattern = prefix.replace(/[\\*?[\]]/g, '\\$&') + '?'.repeat(43)
+    this.#pattern = prefix.replace(/[\\*?[\]]/g, '\\$&') + (withIndexes ? '*' : '?'.repeat(43))
+    this.#wanted = withIndexes ? /^(?:[\w-]{43}|user:[\w-]{43}:sessions)$/ : /^[\w-]{43}$/
   }
 
   /**
@@ -101,7 +106,7 @@ export class Keyspace {
 
   async #scan(server: Server, from: string, size: number): Promise<{ keys: string[]; cursor: string }> {
     const [cursor, names] = await server.scan(from, 'MATCH', this.#pattern, 'COUNT', size)
-    const keys = names.map((name) => name.slice(this.#prefix.length)).filter((key) => /^[\w-]{43}$/.test(key))
+    const keys = names.map((name) => name.slice(this.#prefix.length)).filter((key) => this.#wanted.test(key))
     return { keys, cursor: `${cursor}` }
   }
 

@@ -1,4 +1,11 @@
-import { SessionStore, type StoreOptions } from '@session-stores/core'
+import {
+  checkOptions,
+  type OptionRules,
+  SessionStore,
+  type StoreOptions,
+  storeRules,
+  wrongOption,
+} from '@session-stores/core'
 import { RedisBackend } from './backend.ts'
 import { Connection, type RedisClient } from './driver.ts'
 
@@ -28,23 +35,40 @@ export interface RedisStoreOptions extends StoreOptions {
 export class RedisStore<Session extends object = any> extends SessionStore<Session> {
   /** @throws TypeError that names the wrong option */
   constructor(options: RedisStoreOptions) {
-    if (typeof options !== 'object' || options === null) {
-      throw wrong('options', 'an object, such as { client: new Redis(url) }', options)
-    }
+    checkOptions(options, rules, elsewhere)
     const { client, prefix = 'sess:', ...rest } = options
     checkClient(client)
-    if (typeof prefix !== 'string' || prefix === '') throw wrong('prefix', 'a non-empty string', prefix)
-    super(new RedisBackend(Connection.of(client), keyPrefixOf(client) + prefix), rest)
+    super(new RedisBackend(Connection.of(client), keyPrefixOf(client) + prefix, rest.userOf !== undefined), rest)
   }
 }
 
-/** @throws TypeError when it is no ioredis client, or one that may answer with old sessions */
-function checkClient(client: unknown): asserts client is RedisClient {
-  const has = (client ?? {}) as Record<string, unknown>
+const rules: OptionRules = {
+  client: { wants: 'a Redis or Cluster of ioredis, such as new Redis(url)', isRight: isClient },
+  prefix: { wants: 'a non-empty string', isRight: (value) => typeof value === 'string' && value !== '' },
+  ...storeRules,
+}
+
+/** What other stores call these options. */
+const elsewhere = {
+  redis: 'client, a client of ioredis',
+  url: 'client, a client of ioredis',
+  host: 'client, a client of ioredis',
+  port: 'client, a client of ioredis',
+  socket: 'client, a client of ioredis',
+  keyPrefix: 'prefix',
+  disableTouch: 'touchInterval, in ms',
+}
+
+function isClient(value: unknown): boolean {
+  const has = (value ?? {}) as Record<string, unknown>
   const verbs = ['get', 'evalsha', 'connect', 'duplicate', 'on']
-  if (typeof has.status !== 'string' || !verbs.every((verb) => typeof has[verb] === 'function')) {
-    throw wrong('client', 'a Redis or Cluster of ioredis, such as new Redis(url)', client)
-  }
+  return typeof has.status === 'string' && verbs.every((verb) => typeof has[verb] === 'function')
+}
+
+/** @throws TypeError when there is none, or it may answer with old sessions */
+function checkClient(client: unknown): asserts client is RedisClient {
+  if (client === undefined) throw wrongOption('client', rules.client?.wants ?? '', undefined)
+  const has = client as { options?: object }
   const { scaleReads = 'master', role = 'master' } = (has.options ?? {}) as { scaleReads?: unknown; role?: unknown }
   if (scaleReads !== 'master' || role !== 'master') {
     const option = role === 'slave' ? "role: 'slave'" : 'scaleReads'
@@ -57,15 +81,4 @@ function checkClient(client: unknown): asserts client is RedisClient {
 
 function keyPrefixOf(client: RedisClient): string {
   return (client as { options?: { keyPrefix?: string } }).options?.keyPrefix ?? ''
-}
-
-/** Says only what kind of value came: a client or a URL may hold a password. */
-function wrong(name: string, wants: string, value: unknown): TypeError {
-  return new TypeError(`${name} must be ${wants}; got ${kindOf(value)}`)
-}
-
-function kindOf(value: unknown): string {
-  if (value === null || value === undefined) return `${value}`
-  if (Array.isArray(value)) return 'an array'
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }

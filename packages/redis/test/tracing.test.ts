@@ -20,6 +20,8 @@ const server = await RedisServer.start()
 afterAll(() => server.stop())
 
 const SECRET = 'the-secret-of-the-session'
+const USER = 'ada@example.org'
+const userOf = ({ user }: { user?: string }) => user
 
 /** Every command by which a store writes or reads a session. */
 async function useEverything(store: RedisStore): Promise<void> {
@@ -32,25 +34,32 @@ async function useEverything(store: RedisStore): Promise<void> {
   }
   expect(await store.get('id')).toMatchObject({ secret: SECRET, more: `${SECRET}1` })
   for await (const { session } of store.scan()) expect(session.secret).toBe(SECRET)
+  const others = ['a', 'b', 'c']
+  await Promise.all(others.map((id) => store.set(id, { secret: SECRET, user: USER })))
+  const sessions = await Promise.all(others.map((id) => store.get(id)))
+  await Promise.all(others.map((id, n) => store.set(id, { ...sessions[n], more: SECRET })))
+  expect(await store.listByUser(USER)).toHaveLength(3)
+  expect(await store.destroyByUser(USER, { except: 'a' })).toBe(2)
   await store.destroy('id')
+  await store.destroy('a')
 }
 
 test.each(drivers)('$name: OpenTelemetry’s spans hold nothing of a session', async ({ redis }) => {
-  const store = new RedisStore({ client: redis(server), prefix: freshPrefix(), touchInterval: 0 })
+  const store = new RedisStore({ client: redis(server), prefix: freshPrefix(), touchInterval: 0, userOf })
   exporter.reset()
   await trace.getTracer('test').startActiveSpan('request', async (span) => {
     await useEverything(store)
     span.end()
   })
   const spans = exporter.getFinishedSpans()
-  expect(spans.map(({ name }) => name)).toEqual(expect.arrayContaining(['set', 'get', 'evalsha', 'eval', 'del']))
+  expect(spans.map(({ name }) => name)).toEqual(expect.arrayContaining(['set', 'get', 'mget', 'evalsha', 'eval']))
   for (const { name, attributes, events } of spans) {
-    expect(JSON.stringify({ attributes, events }), name).not.toContain(SECRET)
+    for (const word of [SECRET, USER]) expect(JSON.stringify({ attributes, events }), name).not.toContain(word)
   }
 })
 
 test.each(drivers)('$name: nor does what the driver itself publishes', async ({ redis }) => {
-  const store = new RedisStore({ client: redis(server), prefix: freshPrefix(), touchInterval: 0 })
+  const store = new RedisStore({ client: redis(server), prefix: freshPrefix(), touchInterval: 0, userOf })
   const published: unknown[] = []
   const channel = tracingChannel('ioredis:command')
   const start = (message: unknown) => published.push(message)
@@ -58,6 +67,8 @@ test.each(drivers)('$name: nor does what the driver itself publishes', async ({ 
   onTestFinished(() => channel.unsubscribe({ start } as never))
   await useEverything(store)
   const commands = published as Array<{ command: string; args: unknown[] }>
-  expect(commands.map(({ command }) => command)).toEqual(expect.arrayContaining(['set', 'get', 'evalsha', 'del']))
-  for (const { command, args } of commands) expect(JSON.stringify(args), command).not.toContain(SECRET)
+  expect(commands.map(({ command }) => command)).toEqual(expect.arrayContaining(['set', 'get', 'mget', 'evalsha']))
+  for (const { command, args } of commands) {
+    for (const word of [SECRET, USER]) expect(JSON.stringify(args), command).not.toContain(word)
+  }
 })

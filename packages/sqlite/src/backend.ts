@@ -1,6 +1,8 @@
 import type {
   Backend,
   Batch,
+  Change,
+  ChangeAnswer,
   Cutoff,
   KeyedRecord,
   SessionRecord,
@@ -8,16 +10,22 @@ import type {
   Version,
   Work,
 } from '@session-stores/core'
+import { Changes } from './changes.ts'
 import type { Connection, Part } from './connection.ts'
-import type { Statement } from './driver.ts'
+import { isBusy, type Statement } from './driver.ts'
 import { SQL } from './statements.ts'
 
-/** How many records one batch prunes, scans or clears: usually half a millisecond's work, of the largest ones some ms. */
+/**
+ * How many records one batch prunes, clears, scans or finds: usually half a millisecond's work, of the largest ones some ms.
+ * Deleting costs no less a record in larger ones.
+ */
 const BATCH = 50
 /** How many records one batch looks at in the order of the file: about half a millisecond's work. */
 const WALK_BATCH = 2000
 /** The farthest time from the epoch that a date can have, in ms. */
 const MAX_TIME = 8.64e15
+/** The verbs that take no write lock. */
+const READS: ReadonlySet<Work['verb']> = new Set(['read', 'count', 'scan', 'findByUser', 'ping'])
 
 interface Row {
   id: string
@@ -31,28 +39,32 @@ interface Row {
 /** The verbs as SQL statements on one connection. They answer at once. */
 export class SqliteBackend implements Backend {
   readonly name = 'sqlite'
+  readonly isSynchronous = true
   #connection!: Connection
   #statements!: Record<keyof typeof SQL, Statement>
+  #changes!: Changes
 
   /** To be called once, before anything else. Not in the constructor, so that a store with wrong options opens nothing. */
   connect(connection: Connection): void {
     const statements = Object.entries(SQL).map(([name, sql]) => [name, connection.prepare(sql)])
     this.#connection = connection
     this.#statements = Object.fromEntries(statements)
+    this.#changes = new Changes(this.#statements)
   }
 
   read(key: string): StoredRecord | undefined {
     return this.#connection.run('reads', () => {
-      const row = this.#statements.read.get(key) as Row | undefined
-      return row && { record: recordOf(row), version: row.version }
+      const row = this.#statements.read.get(key) as Row | undefined | null
+      return row ? { record: recordOf(row), version: row.version } : undefined
     })
   }
 
   write(key: string, record: SessionRecord, version: Version): void {
-    const { data, userId = null, createdAt, expiresAt } = record
-    this.#connection.run('writes', () => {
-      this.#statements.write.run(key, version, userId, createdAt, expiresAt, expiresAt, data)
-    })
+    this.#connection.run('writes', () => this.#changes.write(key, record, version))
+  }
+
+  insert(key: string, record: SessionRecord, version: Version): 'inserted' | 'exists' {
+    return this.#connection.run('writes', () => this.#changes.insert(key, record, version))
   }
 
   replace(
@@ -61,30 +73,36 @@ export class SqliteBackend implements Backend {
     version: Version,
     expected: Version,
   ): 'replaced' | 'conflict' | 'missing' {
-    const { data, userId = null, createdAt, expiresAt } = record
-    const { replace, replaceEarlier, version: storedVersion } = this.#statements
-    return this.#connection.run('writes', () => {
-      const isReplaced =
-        replace.run(version, userId, createdAt, expiresAt, data, key, expected, expiresAt).changes > 0 ||
-        replaceEarlier.run(version, userId, createdAt, expiresAt, data, expiresAt, key, expected).changes > 0
-      if (isReplaced) return 'replaced'
-      // Whatever is there by now is not at `expected`, since no version comes again.
-      const row = storedVersion.get(key) as Pick<Row, 'version'> | undefined
-      if (row === undefined) return 'missing'
-      return row.version === version ? 'replaced' : 'conflict'
-    })
+    return this.#connection.run('writes', () => this.#changes.replace(key, record, version, expected))
   }
 
   touch(key: string, expiresAt: number, expected: Version): boolean {
-    return this.#connection.run('writes', () => this.#statements.touch.run(expiresAt, key, expected).changes > 0)
+    return this.#connection.run('writes', () => this.#changes.touch(key, expiresAt, expected))
   }
 
   remove(key: string): boolean {
-    return this.#connection.run('writes', () => this.#statements.remove.run(key).changes > 0)
+    return this.#connection.run('writes', () => this.#changes.remove(key))
+  }
+
+  /** As one transaction, so that the disk and the lock are asked once. Answered when it is committed. */
+  changeMany(changes: Change[]): Array<ChangeAnswer | Error> {
+    return this.#connection.run('writes', () =>
+      this.#connection.transaction(() => changes.map((change) => this.#changeOne(change))),
+    )
+  }
+
+  /** What fails undoes itself and nothing else, except for what SQLite undoes the whole transaction for. */
+  #changeOne(change: Change): ChangeAnswer | Error {
+    try {
+      return this.#changes.make(change)
+    } catch (error) {
+      if (isBusy(error) || !this.#connection.inTransaction || !(error instanceof Error)) throw error
+      return error
+    }
   }
 
   partOf({ verb }: Work): Part {
-    return verb === 'read' || verb === 'count' || verb === 'scan' || verb === 'ping' ? 'reads' : 'writes'
+    return READS.has(verb) ? 'reads' : 'writes'
   }
 
   ping(work: Work): void {
@@ -135,23 +153,32 @@ export class SqliteBackend implements Backend {
 
   /** An open iterator in place of batches would keep the write-ahead log from being emptied. */
   scan(from = ''): Batch & { records: KeyedRecord[] } {
-    return this.#connection.run('reads', () => {
-      const rows = this.#statements.scan.all(from, BATCH) as Row[]
-      const records = rows.map((row) => ({ key: row.id, record: recordOf(row) }))
-      return { records, next: rows.length < BATCH ? undefined : rows.at(-1)?.id }
+    return this.#connection.run('reads', () => batchOf(this.#statements.scan.all(from, BATCH) as Row[]))
+  }
+
+  /** @param from the rowid of the last that was there at the beginning: sessions that begin meanwhile do not make it endless */
+  clear(from?: string): Batch {
+    const { last, clear } = this.#statements
+    return this.#connection.run('writes', () => {
+      const place = from ?? `${(last.get() as { place: number }).place}`
+      const { changes } = clear.run(Number(place), BATCH)
+      return { next: changes < BATCH ? undefined : place }
     })
   }
 
-  /** By id, so that sessions that begin meanwhile do not make it endless. */
-  clear(from = ''): Batch {
-    const { lastOfBatch, clear, clearRest } = this.#statements
-    return this.#connection.run('writes', () => {
-      const last = lastOfBatch.get(from, BATCH - 1) as Pick<Row, 'id'> | undefined
-      if (last) clear.run(from, last.id)
-      else clearRest.run(from)
-      return { next: last?.id }
-    })
+  findByUser(userId: string, from = ''): Batch & { records: KeyedRecord[] } {
+    return this.#connection.run('reads', () => batchOf(this.#statements.findByUser.all(userId, from, BATCH) as Row[]))
   }
+
+  removeOfUser(userId: string, keys: string[]): number {
+    const { removeOfUser } = this.#statements
+    return this.#connection.run('writes', () => removeOfUser.run(userId, JSON.stringify(keys)).changes)
+  }
+}
+
+function batchOf(rows: Row[]): Batch & { records: KeyedRecord[] } {
+  const records = rows.map((row) => ({ key: row.id, record: recordOf(row) }))
+  return { records, next: rows.length < BATCH ? undefined : rows.at(-1)?.id }
 }
 
 function recordOf({ data, user_id, created_at, expires_at }: Row): SessionRecord {

@@ -26,6 +26,11 @@ export class Connection {
     this.#files = files
   }
 
+  /** Whether a transaction is open, this store's own or the application's. */
+  get inTransaction(): boolean {
+    return this.#driver.inTransaction
+  }
+
   prepare(sql: string): Statement {
     return this.#driver.prepare(sql)
   }

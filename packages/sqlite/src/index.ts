@@ -1,2 +1,2 @@
-export type { SqliteDatabase, SqliteStatement } from './driver.ts'
+export type { BetterSqlite3Database, NodeSqliteDatabase, SqliteDatabase } from './driver.ts'
 export { type DatabaseOptions, type FileOptions, SqliteStore, type SqliteStoreOptions } from './store.ts'

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Connection } from './connection.ts'
-import { BetterSqlite3, codeOf, isBusy, pragma, type SqliteDatabase } from './driver.ts'
+import loadBetterSqlite3 from './driver.cjs'
+import { codeOf, type Driver, driverFor, isBusy, pragma, type SqliteDatabase } from './driver.ts'
 import { createPrivate, DatabaseFiles } from './files.ts'
 import { prepareSchema } from './schema.ts'
 
@@ -22,11 +23,13 @@ const WAL_SIZE_LIMIT = 16 * 1024 * 1024
  * A new file is readable by its owner only, and so are the `-wal` and `-shm` files that SQLite puts next to it.
  */
 export function openFile(path: string, synchronous: 'NORMAL' | 'FULL'): Connection {
+  const BetterSqlite3 = loadBetterSqlite3() // before anything else, for it may be missing
   const isInMemory = path.trim() === ':memory:'
   // Trimmed because better-sqlite3 does it too, and this must be the same file.
   const filename = isInMemory ? ':memory:' : resolve(path.trim())
   if (!isInMemory) createPrivate(filename)
-  const driver = explained(filename, () => BetterSqlite3.open(filename))
+  // It never waits inside SQLite, which would stop the event loop.
+  const driver = driverFor(explained(filename, () => new BetterSqlite3(filename, { timeout: 0 })))
   try {
     // SQLite answers "busy" here without any wait of its own, whatever its timeout.
     const mode = explained(filename, () => whileBusy(() => pragma(driver, 'journal_mode = WAL')))
@@ -47,13 +50,42 @@ export function openFile(path: string, synchronous: 'NORMAL' | 'FULL'): Connecti
   }
 }
 
-/** Makes the table in a database of the application's, and leaves the rest as it is. */
+/**
+ * Makes the table in a database of the application's, and leaves the rest as it is.
+ * @throws TypeError when the database is closed, inside a transaction, or open for reading only
+ */
 export function useDatabase(database: SqliteDatabase): Connection {
-  const driver = new BetterSqlite3(database)
-  explained(database.name, () => whileBusy(() => prepareSchema(driver, database.name)))
-  // None for a database in memory.
-  const { file } = driver.prepare("SELECT file FROM pragma_database_list WHERE name = 'main'").get() as { file: string }
+  const driver = driverFor(database)
+  const file = fileOf(driver)
+  const name = file || 'the database'
+  if (driver.inTransaction) throw new TypeError('database must not be inside a transaction; got one that is')
+  explained(name, () => whileBusy(() => prepareSchema(driver, name)))
+  if (isReadonly(driver)) throw new TypeError('database must be open for writing; got a readonly one')
   return new Connection(driver, false, existsSync(file) ? new DatabaseFiles(file) : undefined)
+}
+
+/** The path of the file; empty for a database in memory. */
+function fileOf(driver: Driver): string {
+  try {
+    // As a pragma, which does not read the file: it may be none of SQLite's.
+    const databases = driver.prepare('PRAGMA database_list').all() as Array<{ name: string; file: string | null }>
+    return databases.find(({ name }) => name === 'main')?.file ?? ''
+  } catch (cause) {
+    if (codeOf(cause) !== undefined) throw cause
+    throw new TypeError('database must be open; got a closed one', { cause })
+  }
+}
+
+/** Found out by a change that is not carried out, since not every driver tells. */
+function isReadonly(driver: Driver): boolean {
+  try {
+    driver.exec('BEGIN; PRAGMA user_version = 0')
+    return false
+  } catch (error) {
+    return codeOf(error)?.startsWith('SQLITE_READONLY') ?? false
+  } finally {
+    if (driver.inTransaction) driver.exec('ROLLBACK')
+  }
 }
 
 /** Stops the process while it waits, which is before it serves anybody. */

@@ -1,8 +1,9 @@
 /**
  * Every statement of the verbs. Values go by position: see the driver.
  *
- * Of a record that is written again, `check_at` stays where it is as long as that is not after the new expiry, and with it
- * the index over it: that halves the cost. For what it is there for, see the schema.
+ * SQLite writes to an index whenever a column of it is set, also to the value that it has. So a record that is written
+ * again keeps `check_at` and `user_id`, and is written without them, as long as its user is the same and its expiry not
+ * before `check_at`: that halves the cost. For what `check_at` is there for, see the schema.
  */
 export const SQL = {
   read: `
@@ -14,12 +15,16 @@ export const SQL = {
       version = excluded.version, user_id = excluded.user_id, created_at = excluded.created_at,
       expires_at = excluded.expires_at, check_at = excluded.check_at, data = excluded.data`,
 
-  replace: `
-    UPDATE sessions SET version = ?, user_id = ?, created_at = ?, expires_at = ?, data = ?
-    WHERE id = ? AND version = ? AND check_at <= ?`,
+  insert: `
+    INSERT INTO sessions (id, version, user_id, created_at, expires_at, check_at, data) VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO NOTHING`,
 
-  replaceEarlier: `
-    UPDATE sessions SET version = ?, user_id = ?, created_at = ?, expires_at = ?, data = ?, check_at = ?
+  replace: `
+    UPDATE sessions SET version = ?, created_at = ?, expires_at = ?, data = ?
+    WHERE id = ? AND version = ? AND user_id IS ? AND check_at <= ?`,
+
+  replaceIndexed: `
+    UPDATE sessions SET version = ?, created_at = ?, expires_at = ?, data = ?, user_id = ?, check_at = ?
     WHERE id = ? AND version = ?`,
 
   version: `
@@ -61,12 +66,16 @@ export const SQL = {
   scan: `
     SELECT id, user_id, created_at, expires_at, data FROM sessions WHERE id > ? ORDER BY id LIMIT ?`,
 
-  lastOfBatch: `
-    SELECT id FROM sessions WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?`,
+  // Not from where the last batch ended, for a VACUUM may have moved the rest there. New rowids are higher than all others.
+  last: `
+    SELECT coalesce(max(rowid), 0) AS place FROM sessions`,
 
   clear: `
-    DELETE FROM sessions WHERE id > ? AND id <= ?`,
+    DELETE FROM sessions WHERE rowid IN (SELECT rowid FROM sessions WHERE rowid <= ? ORDER BY rowid LIMIT ?)`,
 
-  clearRest: `
-    DELETE FROM sessions WHERE id > ?`,
+  findByUser: `
+    SELECT id, user_id, created_at, expires_at, data FROM sessions WHERE user_id = ? AND id > ? ORDER BY id LIMIT ?`,
+
+  removeOfUser: `
+    DELETE FROM sessions WHERE user_id = ? AND id IN (SELECT value FROM json_each(?))`,
 }

@@ -1,6 +1,6 @@
 import { checkOptions, type OptionRules, SessionStore, type StoreOptions, storeRules } from '@session-stores/core'
 import { SqliteBackend } from './backend.ts'
-import type { SqliteDatabase } from './driver.ts'
+import { isDatabase, type SqliteDatabase } from './driver.ts'
 import { openFile, useDatabase } from './open.ts'
 
 export type SqliteStoreOptions = FileOptions | DatabaseOptions
@@ -27,10 +27,11 @@ export interface FileOptions extends StoreOptions {
 /** The store uses a connection of the application's. */
 export interface DatabaseOptions extends StoreOptions {
   /**
-   * An open better-sqlite3 database that holds nothing but the sessions. Its settings stay as they are, and it stays open
-   * when the store is closed. Give it a short `timeout`: SQLite waits that long when it first meets the lock of another
-   * process, with the whole server stopped. Until that lock is gone, the store then waits without stopping anything.
-   * While a transaction of the application is open on it, the store waits, up to its own `timeout`.
+   * An open database that holds nothing but the sessions: a `Database` of better-sqlite3, better-sqlite3-multiple-ciphers,
+   * libsql or bun:sqlite, or a `DatabaseSync` of node:sqlite (Node 22.16 or newer). Its settings stay as they are, and it
+   * stays open when the store is closed. Give it a short `timeout`: SQLite waits that long when it first meets the lock of
+   * another process, with the whole server stopped. Until that lock is gone, the store then waits without stopping
+   * anything. While a transaction of the application is open on it, the store waits, up to its own `timeout`.
    */
   database: SqliteDatabase
 
@@ -66,12 +67,16 @@ const rules: OptionRules = {
       typeof value === 'string' && value.trim() !== '' && !value.includes('\0') && !value.trim().startsWith('file:'),
   },
   synchronous: { wants: "'NORMAL' or 'FULL', in capitals", isRight: (value) => value === 'NORMAL' || value === 'FULL' },
-  database: { wants: 'a Database of better-sqlite3, from new Database(path)', isRight: isDatabase },
+  database: {
+    wants:
+      'an open Database of better-sqlite3, libsql or bun:sqlite, or a DatabaseSync of node:sqlite (Node 22.16 or newer)',
+    isRight: isDatabase,
+  },
   ...storeRules,
 }
 
 /** What other stores call these options. */
-const elsewhere = { client: 'database', db: 'path' }
+const elsewhere = { client: 'database', db: 'path', dir: 'path', expired: 'pruneInterval' }
 
 function check(options: SqliteStoreOptions): void {
   checkOptions(options, rules, elsewhere)
@@ -81,17 +86,7 @@ function check(options: SqliteStoreOptions): void {
       `options must have either path or database; got ${path === undefined ? 'neither of them' : 'both'}`,
     )
   }
-  if (database === undefined) return
-  if (synchronous !== undefined) {
+  if (database !== undefined && synchronous !== undefined) {
     throw new TypeError('synchronous must be left out with database: set it there with a pragma')
   }
-  if (!database.open) throw new TypeError('database must be open; got a closed one')
-  if (database.readonly) throw new TypeError('database must be open for writing; got a readonly one')
-  if (database.inTransaction) throw new TypeError('database must not be inside a transaction; got one that is')
-}
-
-function isDatabase(value: unknown): boolean {
-  const { prepare, exec, close, open } = (value ?? {}) as Partial<SqliteDatabase>
-  // `open` is a method in node:sqlite, whose databases are not supported.
-  return [prepare, exec, close].every((each) => typeof each === 'function') && typeof open === 'boolean'
 }

@@ -11,7 +11,7 @@ const folder = fileURLToPath(new URL('../../../../.cache/bench/connect-sqlite3/'
 const manifest = join(folder, 'package.json')
 const versions = { 'connect-sqlite3': '0.9.18', sqlite3: '5.1.7' }
 
-type Factory = (express: { Store: unknown }) => new (options: object) => Store & { db: { close(): void } }
+type Factory = (express: { Store: unknown }) => new (options: object) => Store
 
 export function connectSqlite3(...args: Parameters<Factory>): ReturnType<Factory> {
   const load: Factory = createRequire(folder)('connect-sqlite3')

@@ -63,10 +63,9 @@ export interface Place {
   movableClock?: boolean
 }
 
+/** A store that is used until its process is killed. */
 export interface OpenStore {
   store: Store
-  /** Ends the store and its client. */
-  close(): unknown
   /** For a store in the memory of its process: forgets all sessions. */
   clear?(): unknown
   /** Deletes what has expired. Where expired sessions go by themselves, nobody has it. */

@@ -19,11 +19,7 @@ export const memcached: Contestant[] = [
     open: async (place) => {
       const { MemcachedStore } = await packageOf('memcached', place, () => import('@session-stores/memcached'))
       const client = clientOfMemjs(place)
-      return openOurs(
-        place,
-        (options) => new MemcachedStore({ client, ...options }),
-        () => client.close(),
-      )
+      return openOurs(place, (options) => new MemcachedStore({ client, ...options }))
     },
   },
   {
@@ -35,7 +31,7 @@ export const memcached: Contestant[] = [
     open: async (place) => {
       const client = clientOfMemjs(place)
       const MemcachedStore = require('connect-memjs')(express)
-      return { store: new MemcachedStore({ client }), close: () => client.close() }
+      return { store: new MemcachedStore({ client }) }
     },
   },
   {
@@ -47,7 +43,7 @@ export const memcached: Contestant[] = [
     open: async (place) => {
       const client = clientOfMemcached(place)
       const MemcachedStore = require('connect-memcached')(express)
-      return { store: new MemcachedStore({ client }), close: () => client.end() }
+      return { store: new MemcachedStore({ client }) }
     },
   },
   {
@@ -63,7 +59,7 @@ export const memcached: Contestant[] = [
           client.set(id, JSON.stringify(session), { expires: secondsOf(session) }, (error) => callback(error)),
         destroy: (id, callback) => client.delete(id, (error) => callback(error)),
       }
-      return { store, close: () => client.close() }
+      return { store }
     },
   },
   {
@@ -78,7 +74,7 @@ export const memcached: Contestant[] = [
         set: (id, session, callback) => client.set(id, JSON.stringify(session), secondsOf(session), callback),
         destroy: (id, callback) => client.del(id, callback),
       }
-      return { store, close: () => client.end() }
+      return { store }
     },
   },
 ]
@@ -93,7 +89,6 @@ interface MemcachedClient {
   get(key: string, callback: (error: unknown, text?: string) => void): void
   set(key: string, text: string, seconds: number, callback: (error?: unknown) => void): void
   del(key: string, callback: (error?: unknown) => void): void
-  end(): void
 }
 
 function clientOfMemcached({ port }: Place): MemcachedClient {

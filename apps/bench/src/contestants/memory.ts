@@ -25,7 +25,7 @@ export const memory: Contestant[] = [
     open: async () => {
       const sessions = new Map()
       const store = new fastifySession.MemoryStore(sessions) as unknown as Store
-      return { store, close: () => {}, clear: () => sessions.clear() }
+      return { store, clear: () => sessions.clear() }
     },
   },
   {

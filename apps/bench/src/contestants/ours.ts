@@ -9,23 +9,15 @@ export function packageOf<Module>(name: string, place: Place, here: () => Promis
   return import(pathToFileURL(join(place.build, 'packages', name, 'dist/index.js')).href)
 }
 
-/**
- * @param make makes the store with these options, and no others that every store has
- * @param closeClient ends what the store was given
- */
+/** @param make makes the store with these options, and no others that every store has */
 export async function openOurs<OurStore extends SessionStore>(
   place: Place,
   make: (options: StoreOptions) => OurStore | Promise<OurStore>,
-  closeClient: () => unknown = () => {},
 ): Promise<OpenStore & { store: OurStore }> {
   let moved = 0
   const store = await make(place.movableClock ? { pruneInterval: false, now: () => Date.now() + moved } : {})
   return {
     store: store satisfies Store,
-    close: async () => {
-      await store.close()
-      await closeClient()
-    },
     prune: () => store.prune(),
     moveClock: (ms) => {
       moved = ms

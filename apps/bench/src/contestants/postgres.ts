@@ -18,11 +18,7 @@ export const postgres: Contestant[] = [
     open: async (place) => {
       const { PostgresStore } = await packageOf('postgres', place, () => import('@session-stores/postgres'))
       const pool = poolOf(place)
-      const open = await openOurs(
-        place,
-        (options) => new PostgresStore({ pool, ...options }),
-        () => pool.end(),
-      )
+      const open = await openOurs(place, (options) => new PostgresStore({ pool, ...options }))
       await open.store.migrate()
       return open
     },
@@ -43,13 +39,7 @@ export const postgres: Contestant[] = [
         pruneSessionInterval: place.movableClock ? false : 900,
       })
       await firstAnswer(store)
-      return {
-        store,
-        close: async () => {
-          await store.close()
-          await pool.end()
-        },
-      }
+      return { store }
     },
   },
   {
@@ -63,7 +53,7 @@ export const postgres: Contestant[] = [
       await pool.query(
         'create table if not exists plain_sessions (id text primary key, data json not null, expires_at timestamptz not null)',
       )
-      return { store: onPlainTable(pool), close: () => pool.end() }
+      return { store: onPlainTable(pool) }
     },
   },
 ]

@@ -17,11 +17,7 @@ export const redis: Contestant[] = [
     open: async (place) => {
       const { RedisStore } = await packageOf('redis', place, () => import('@session-stores/redis'))
       const client = new Redis(place.port)
-      return openOurs(
-        place,
-        (options) => new RedisStore({ client, ...options }),
-        () => client.quit(),
-      )
+      return openOurs(place, (options) => new RedisStore({ client, ...options }))
     },
   },
   onIoredis('connect-redis 8 (ioredis)', 'connect-redis-8', () => require('connect-redis-8').RedisStore),
@@ -34,7 +30,7 @@ export const redis: Contestant[] = [
     open: async (place) => {
       const client = await nodeRedis(place)
       const { RedisStore } = require('connect-redis-10')
-      return { store: new RedisStore({ client }), close: () => client.close() }
+      return { store: new RedisStore({ client }) }
     },
   },
   onIoredis(
@@ -54,7 +50,7 @@ export const redis: Contestant[] = [
         set: (id, session, callback) => client.set(id, JSON.stringify(session), 'PX', lifetimeOf(session), callback),
         destroy: (id, callback) => client.del(id, callback),
       }
-      return { store, close: () => client.quit() }
+      return { store }
     },
   },
   {
@@ -72,7 +68,7 @@ export const redis: Contestant[] = [
             .then(() => callback(), callback),
         destroy: (id, callback) => client.del(id).then(() => callback(), callback),
       }
-      return { store, close: () => client.close() }
+      return { store }
     },
   },
 ]
@@ -87,7 +83,7 @@ function onIoredis(name: string, alias: string, load: () => new (options: { clie
     open: async ({ port }) => {
       const client = new Redis(port)
       const RedisStore = load()
-      return { store: new RedisStore({ client }), close: () => client.quit() }
+      return { store: new RedisStore({ client }) }
     },
   }
 }

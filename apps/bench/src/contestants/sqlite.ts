@@ -33,7 +33,7 @@ export const sqlite: Contestant[] = [
     open: async (place) => {
       const client = databaseOf(place)
       const SqliteStore = require('better-sqlite3-session-store')({ Store: EventEmitter })
-      return { store: new SqliteStore({ client }), close: () => client.close() }
+      return { store: new SqliteStore({ client }) }
     },
   },
   {
@@ -48,7 +48,7 @@ export const sqlite: Contestant[] = [
       const SqliteStore = connectSqlite3({ Store: EventEmitter })
       const store = new SqliteStore({ dir: dirname(file), db: basename(file), concurrentDb: true })
       await firstAnswer(store)
-      return { store, close: () => store.db.close() }
+      return { store }
     },
   },
   {
@@ -59,7 +59,7 @@ export const sqlite: Contestant[] = [
     table: { name: 'plain_sessions', data: 'data' },
     open: async (place) => {
       const client = databaseOf(place)
-      return { store: onPlainTable(client), close: () => client.close() }
+      return { store: onPlainTable(client) }
     },
   },
   {
@@ -71,7 +71,7 @@ export const sqlite: Contestant[] = [
     open: async ({ file }) => {
       const client = new DatabaseSync(file)
       client.exec('pragma journal_mode = wal; pragma synchronous = normal')
-      return { store: onPlainTable(client), close: () => client.close() }
+      return { store: onPlainTable(client) }
     },
   },
 ]

@@ -20,7 +20,6 @@ const handlers = {
     if (!contestant.plugin) open = await contestant.open(place)
   },
   clear: async () => open?.clear?.(),
-  close: async () => open?.close(),
 
   operation: (job: OperationJob) => measureOperation(opened().store, job),
 

@@ -32,10 +32,10 @@ export class Remote<H extends Handlers> {
   #errors = ''
 
   /** @param file the module that calls `serve` */
-  constructor(file: string, args: string[] = []) {
+  constructor(file: string) {
     // So that a measurement can begin with the garbage of the one before collected.
     const execArgv = [...process.execArgv, '--expose-gc']
-    this.#child = fork(file, args, { execArgv, stdio: ['ignore', 'ignore', 'pipe', 'ipc'], serialization: 'advanced' })
+    this.#child = fork(file, { execArgv, stdio: ['ignore', 'ignore', 'pipe', 'ipc'], serialization: 'advanced' })
     this.#child.stderr?.on('data', (chunk) => {
       this.#errors = (this.#errors + String(chunk)).slice(-4000)
     })

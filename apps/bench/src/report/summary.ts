@@ -1,3 +1,4 @@
+import type { Whose } from '../bench.ts'
 import type { OperationRow } from '../operations/level.ts'
 import type { Load } from '../requests/drive.ts'
 import type { RequestRow } from '../requests/level.ts'
@@ -12,15 +13,27 @@ export function summarySection({ requests, operations }: Results): string {
       `CPU time of the application for one request: below 1, ours costs less. The best peer is the cheapest other store on the same kind of
 server.`,
       requestSummary(requests.found),
+      buildSummary(
+        requests.found.filter(({ bytes }) => bytes < 1000),
+        ({ load }) => load,
+        ({ toMemory }) => toMemory,
+        'CPU time for one request: as built here ÷ in the other build.',
+      ),
     )
   }
   if (operations) {
     parts.push(
       'Calls of the store without the plugin, relative to the driver alone: operations per second, and the median latency of a lone caller.',
       operationSummary(operations.found),
+      buildSummary(
+        operations.found.filter(({ callers, bytes }) => callers === 64 && bytes < 1000),
+        ({ operation }) => operation,
+        ({ perSecond }) => perSecond,
+        'Calls per second, 64 callers: as built here ÷ in the other build.',
+      ),
     )
   }
-  return parts.join('\n\n')
+  return parts.filter((part) => part !== '').join('\n\n')
 }
 
 function requestSummary(rows: RequestRow[]): string {
@@ -69,4 +82,24 @@ function operationSummary(rows: OperationRow[]): string {
         }),
       ]),
   )
+}
+
+/** Empty when only one build took part. */
+function buildSummary<Row extends Whose>(
+  rows: Row[],
+  columnOf: (row: Row) => string,
+  figureOf: (row: Row) => number,
+  words: string,
+): string {
+  const columns = [...new Set(rows.map(columnOf))]
+  const others = new Map(rows.filter(({ builtHere }) => builtHere !== undefined).map((row) => [row.label, row]))
+  if (others.size === 0) return ''
+  const find = (label: string | undefined, column: string) =>
+    rows.find((row) => row.label === label && columnOf(row) === column)
+  const cell = (other: Row, column: string) => {
+    const [here, there] = [find(other.builtHere, column), find(other.label, column)]
+    return here && there ? ratio(figureOf(here) / figureOf(there)) : '–'
+  }
+  const lines = [...others.values()].map((other) => [label(other), ...columns.map((column) => cell(other, column))])
+  return `${words}\n\n${table(['', ...columns], lines)}`
 }

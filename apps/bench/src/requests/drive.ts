@@ -1,8 +1,7 @@
 import { createHistogram } from 'node:perf_hooks'
 import { Client } from 'undici'
 
-export const LOADS = ['reads', 'a tenth writes', 'writes', 'log-ins'] as const
-export type Load = (typeof LOADS)[number]
+export type Load = 'reads' | 'a tenth writes' | 'writes' | 'log-ins'
 
 export interface DriveJob {
   port: number

@@ -2,9 +2,9 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import type { GuardedCall } from './guarded-call.ts'
 
 /** How long a call waits for a server that is thought to be down to prove the opposite, in ms; longer if it is far away. */
-const PATIENCE = 250
+const OPEN_WAIT = 250
 /** The same just after the circuit opened, or when pings fail at once. In ms. */
-const SHORT_PATIENCE = 30
+const SHORT_OPEN_WAIT = 30
 /** How long "just after" is, in ms. */
 const JUST_NOW = 100
 /** The pause between two pings, in ms: short, so that a call that waits sees the answer of at least one. */
@@ -74,9 +74,9 @@ export class Circuit {
   enter(call: GuardedCall): Promise<unknown> {
     const short = performance.now() - this.#openedAt < JUST_NOW || this.#failedWithin !== undefined
     // At most so much for pings that fail: one may fail only when its connection is given up, long after it was sent.
-    const pinging = Math.min(3 * (this.#failedWithin ?? 0), PATIENCE)
-    const patience = Math.max(short ? SHORT_PATIENCE : PATIENCE, 3 * this.#owner.usual, pinging)
-    call.due = Math.min(performance.now() + patience, call.deadline)
+    const pinging = Math.min(3 * (this.#failedWithin ?? 0), OPEN_WAIT)
+    const wait = Math.max(short ? SHORT_OPEN_WAIT : OPEN_WAIT, 3 * this.#owner.usual, pinging)
+    call.due = Math.min(performance.now() + wait, call.deadline)
     this.#waiting.push(call)
     return call.wait()
   }

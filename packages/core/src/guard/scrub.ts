@@ -8,7 +8,7 @@ const LEAST_SECRET = 6
 const MAX_DEPTH = 4
 
 /** What Node and the drivers say of a connection; never of what was sent over it. */
-const KEPT = ['code', 'errno', 'syscall', 'hostname', 'address', 'port'] as const
+const KEPT = ['code', 'errno', 'errcode', 'syscall', 'hostname', 'address', 'port'] as const
 
 /**
  * The driver's error without the session: drivers attach the command with all its arguments, and servers quote what they
@@ -51,8 +51,9 @@ interface Fields extends Partial<Record<(typeof KEPT)[number], unknown>> {
 
 function fieldsOf(error: unknown): Fields {
   if (typeof error !== 'object' || error === null) return {}
-  const { name, message, stack, cause, errors, code, errno, syscall, hostname, address, port } = error as Fields
-  return { name, message, stack, cause, errors, code, errno, syscall, hostname, address, port } as Fields
+  const { name, message, stack, cause, errors, code, errno, errcode, syscall, hostname, address, port } =
+    error as Fields
+  return { name, message, stack, cause, errors, code, errno, errcode, syscall, hostname, address, port } as Fields
 }
 
 function quotes(text: string, secrets: readonly string[]): boolean {
