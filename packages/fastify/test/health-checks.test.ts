@@ -28,12 +28,12 @@ describe.skipIf(process.env.SKIP_REDIS === '1')('on Redis', () => {
     expect(await statusOf(probe, '/ready')).toBe(200)
     for (const round of [1, 2]) {
       await begin(server)
-      await until(`not ready, round ${round}`, async () => (await statusOf(probe, '/ready')) === 503, SOON)
-      await until(`requests are refused at once, round ${round}`, () => site.app.isUnderPressure(), SOON)
+      await soon(`not ready, round ${round}`, async () => (await statusOf(probe, '/ready')) === 503)
+      await soon(`requests are refused at once, round ${round}`, () => site.app.isUnderPressure())
       expect(await browser.get('/user')).toMatchObject({ status: 503, body: expect.stringContaining('UNDER_PRESSURE') })
       expect(await statusOf(probe, '/live')).toBe(200)
       await end(server)
-      await until(`ready, round ${round}`, async () => (await statusOf(probe, '/ready')) === 200, SOON)
+      await soon(`ready, round ${round}`, async () => (await statusOf(probe, '/ready')) === 200)
       expect((await browser.get('/user')).body).toBe('ada')
     }
   })
@@ -43,7 +43,7 @@ describe.skipIf(process.env.SKIP_REDIS === '1')('on Redis', () => {
     const probe = site.browser()
     expect(await statusOf(probe, '/ready')).toBe(503)
     await server.start()
-    await until('ready', async () => (await statusOf(probe, '/ready')) === 200, SOON)
+    await soon('ready', async () => (await statusOf(probe, '/ready')) === 200)
   })
 })
 
@@ -74,6 +74,13 @@ async function open(store: SessionStore): Promise<Site> {
   app.get('/user', async ({ session }) => session.user ?? 'nobody')
   onTestFinished(() => app.close())
   return new Site(app, await app.listen({ host: '127.0.0.1', port: 0 }))
+}
+
+/** Polls, and counts the time that the last answer took as well. */
+async function soon(what: string, check: () => boolean | Promise<boolean>): Promise<void> {
+  const begun = performance.now()
+  await until(what, check, SOON)
+  expect(performance.now() - begun, what).toBeLessThan(SOON)
 }
 
 async function statusOf(browser: Browser, path: string): Promise<number> {
