@@ -53,18 +53,18 @@ export class SqliteBackend implements Backend {
   }
 
   read(key: string): StoredRecord | undefined {
-    return this.#connection.run('reads', () => {
+    return this.#connection.read(() => {
       const row = this.#statements.read.get(key) as Row | undefined | null
       return row ? { record: recordOf(row), version: row.version } : undefined
     })
   }
 
   write(key: string, record: SessionRecord, version: Version): void {
-    this.#connection.run('writes', () => this.#changes.write(key, record, version))
+    this.#connection.write(() => this.#changes.write(key, record, version))
   }
 
   insert(key: string, record: SessionRecord, version: Version): 'inserted' | 'exists' {
-    return this.#connection.run('writes', () => this.#changes.insert(key, record, version))
+    return this.#connection.write(() => this.#changes.insert(key, record, version))
   }
 
   replace(
@@ -73,22 +73,20 @@ export class SqliteBackend implements Backend {
     version: Version,
     expected: Version,
   ): 'replaced' | 'conflict' | 'missing' {
-    return this.#connection.run('writes', () => this.#changes.replace(key, record, version, expected))
+    return this.#connection.write(() => this.#changes.replace(key, record, version, expected))
   }
 
   touch(key: string, expiresAt: number, expected: Version): boolean {
-    return this.#connection.run('writes', () => this.#changes.touch(key, expiresAt, expected))
+    return this.#connection.write(() => this.#changes.touch(key, expiresAt, expected))
   }
 
   remove(key: string): boolean {
-    return this.#connection.run('writes', () => this.#changes.remove(key))
+    return this.#connection.write(() => this.#changes.remove(key))
   }
 
   /** As one transaction, so that the disk and the lock are asked once. Answered when it is committed. */
   changeMany(changes: Change[]): Array<ChangeAnswer | Error> {
-    return this.#connection.run('writes', () =>
-      this.#connection.transaction(() => changes.map((change) => this.#changeOne(change))),
-    )
+    return this.#connection.transaction(() => changes.map((change) => this.#changeOne(change)))
   }
 
   /** What fails undoes itself and nothing else, except for what SQLite undoes the whole transaction for. */
@@ -106,11 +104,8 @@ export class SqliteBackend implements Backend {
   }
 
   ping(work: Work): void {
-    const part = this.partOf(work)
-    this.#connection.run(part, () => {
-      if (part === 'reads') this.#statements.ping.get()
-      else this.#connection.transaction(() => {}) // takes the write lock, and writes nothing
-    })
+    if (this.partOf(work) === 'reads') this.#connection.read(() => this.#statements.ping.get())
+    else this.#connection.transaction(() => {}) // takes the write lock, and writes nothing
   }
 
   close(): void {
@@ -121,20 +116,18 @@ export class SqliteBackend implements Backend {
   prune({ expiresAt, createdAt }: Cutoff, from = 'due'): Batch & { removed: number } {
     if (from !== 'due') return this.#pruneOld(createdAt, Number(from))
     const { prune, checkLater } = this.#statements
-    return this.#connection.run('writes', () =>
-      this.#connection.transaction(() => {
-        const removed = prune.run(expiresAt, expiresAt, BATCH).changes
-        const prolonged = checkLater.run(expiresAt, expiresAt, BATCH).changes
-        // What was looked at is not due any more: the next batch begins at the beginning again.
-        if (removed + prolonged >= BATCH) return { removed, next: 'due' }
-        return { removed, next: createdAt > -MAX_TIME ? '0' : undefined }
-      }),
-    )
+    return this.#connection.transaction(() => {
+      const removed = prune.run(expiresAt, expiresAt, BATCH).changes
+      const prolonged = checkLater.run(expiresAt, expiresAt, BATCH).changes
+      // What was looked at is not due any more: the next batch begins at the beginning again.
+      if (removed + prolonged >= BATCH) return { removed, next: 'due' }
+      return { removed, next: createdAt > -MAX_TIME ? '0' : undefined }
+    })
   }
 
   /** @param from the rowid up to which all have been looked at */
   #pruneOld(createdAt: number, from: number): Batch & { removed: number } {
-    return this.#connection.run('writes', () => {
+    return this.#connection.write(() => {
       const found = this.#statements.findOld.get(createdAt, from, WALK_BATCH)
       const { old, looked, last } = found as { old: number; looked: number; last: number }
       const removed = old > 0 ? this.#statements.pruneOld.run(createdAt, from, last, BATCH).changes : 0
@@ -144,7 +137,7 @@ export class SqliteBackend implements Backend {
   }
 
   count({ expiresAt, createdAt }: Cutoff, from = '0'): Batch & { count: number } {
-    return this.#connection.run('reads', () => {
+    return this.#connection.read(() => {
       const counted = this.#statements.count.get(expiresAt, createdAt, Number(from), WALK_BATCH)
       const { live, looked, last } = counted as { live: number; looked: number; last: number }
       return { count: live, next: looked < WALK_BATCH ? undefined : `${last}` }
@@ -153,13 +146,13 @@ export class SqliteBackend implements Backend {
 
   /** An open iterator in place of batches would keep the write-ahead log from being emptied. */
   scan(from = ''): Batch & { records: KeyedRecord[] } {
-    return this.#connection.run('reads', () => batchOf(this.#statements.scan.all(from, BATCH) as Row[]))
+    return this.#connection.read(() => batchOf(this.#statements.scan.all(from, BATCH) as Row[]))
   }
 
   /** @param from the rowid of the last that was there at the beginning: sessions that begin meanwhile do not make it endless */
   clear(from?: string): Batch {
     const { last, clear } = this.#statements
-    return this.#connection.run('writes', () => {
+    return this.#connection.write(() => {
       const place = from ?? `${(last.get() as { place: number }).place}`
       const { changes } = clear.run(Number(place), BATCH)
       return { next: changes < BATCH ? undefined : place }
@@ -167,12 +160,12 @@ export class SqliteBackend implements Backend {
   }
 
   findByUser(userId: string, from = ''): Batch & { records: KeyedRecord[] } {
-    return this.#connection.run('reads', () => batchOf(this.#statements.findByUser.all(userId, from, BATCH) as Row[]))
+    return this.#connection.read(() => batchOf(this.#statements.findByUser.all(userId, from, BATCH) as Row[]))
   }
 
   removeOfUser(userId: string, keys: string[]): number {
     const { removeOfUser } = this.#statements
-    return this.#connection.run('writes', () => removeOfUser.run(userId, JSON.stringify(keys)).changes)
+    return this.#connection.write(() => removeOfUser.run(userId, JSON.stringify(keys)).changes)
   }
 }
 

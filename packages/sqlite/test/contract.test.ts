@@ -1,13 +1,15 @@
 import type { StoreOptions } from '@session-stores/core'
 import { abilitiesOf, casesFor, type OpenStore } from '@session-stores/core/conformance'
+import { expressStore } from '@session-stores/core/express'
 import { pluginCases } from '@session-stores/testing'
+import { expressCases, expressListCases } from '@session-stores/testing/express-cases'
 import { checkAgainstModel } from '@session-stores/testing/model'
 import Database from 'better-sqlite3'
 import { afterEach, describe, expect, test } from 'vitest'
 import { SqliteStore } from '../src/index.ts'
 import { newFiles } from './folder.ts'
 
-const abilities = ['ping', 'prune', 'count', 'scan', 'clear'] as const
+const abilities = ['ping', 'insert', 'prune', 'count', 'scan', 'clear', 'findByUser', 'removeOfUser'] as const
 const newFile = newFiles('sqlite-contract')
 
 /** The databases that a test has given to its stores, by name. */
@@ -24,11 +26,6 @@ afterEach(() => {
 
 const openers: Record<string, OpenStore> = {
   'a file': (name, options) => new SqliteStore({ path: newFile(name), ...options }),
-  'a given database of each': (name, options) => {
-    const database = new Database(newFile(name), { timeout: 100 })
-    given.set(`${name}-${given.size}`, database)
-    return new SqliteStore({ database, ...options })
-  },
   'one given database in memory': (name, options) => new SqliteStore({ database: inMemory(name), ...options }),
 }
 
@@ -59,4 +56,15 @@ test('over random requests in two processes it does what the model does', async 
 
 describe('SqliteStore behind @fastify/session', () => {
   for (const each of pluginCases) test(each.name, () => each.run(() => new SqliteStore({ path: newFile() })))
+})
+
+describe('SqliteStore behind express-session', () => {
+  for (const each of [...expressCases, ...expressListCases]) {
+    test(each.name, () =>
+      each.run((StoreClass) => {
+        const store = new SqliteStore({ path: newFile() })
+        return Object.assign(expressStore(StoreClass, store), { close: () => store.close() })
+      }),
+    )
+  }
 })

@@ -1,6 +1,5 @@
 import { chmodSync, chownSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { removeFolder } from '@session-stores/testing'
 import { serverFolder, unprivileged } from '@session-stores/testing/unprivileged'
 import Database from 'better-sqlite3'
@@ -138,61 +137,6 @@ describe('the schema', () => {
   })
 })
 
-describe('a given database', () => {
-  test('keeps its settings, and stays open when the store is closed', async () => {
-    const database = given({ timeout: 123 })
-    const settings = () =>
-      ['journal_mode', 'synchronous', 'busy_timeout', 'wal_autocheckpoint', 'journal_size_limit'].map((name) =>
-        database.pragma(name, { simple: true }),
-      )
-    const before = settings()
-    const store = new SqliteStore({ database })
-    await store.set('id', { a: 1 })
-    expect(settings()).toEqual(before)
-    await store.close()
-    expect(database.open).toBe(true)
-    expect(database.prepare('SELECT count(*) AS n FROM sessions').get()).toEqual({ n: 1 })
-  })
-
-  test('may read big integers by default', async () => {
-    const store = new SqliteStore({ database: given().defaultSafeIntegers() })
-    await store.set('id', { a: 1 })
-    expect(await store.count()).toBe(1)
-    for await (const { expiresAt } of store.scan()) expect(expiresAt).toBeTypeOf('number')
-    expect(await store.get('id')).toMatchObject({ a: 1 })
-    expect(await store.prune()).toBe(0)
-  })
-
-  test('that holds something else is refused', () => {
-    const database = given()
-    database.exec('CREATE TABLE users (id)')
-    expect(() => new SqliteStore({ database })).toThrow(/give them a database of their own/)
-    expect(database.inTransaction).toBe(false)
-  })
-
-  test('a save waits for a transaction of the application, and is not rolled back with it', async () => {
-    const database = given()
-    const store = new SqliteStore({ database })
-    database.exec('BEGIN')
-    const saved = store.set('id', { a: 1 })
-    await sleep(50)
-    database.exec('ROLLBACK')
-    await saved
-    expect(await store.get('id')).toMatchObject({ a: 1 })
-  })
-
-  test('a transaction that never ends is an error, not a hang', async () => {
-    const database = given()
-    const store = new SqliteStore({ database })
-    database.exec('BEGIN')
-    await expect(store.set('id', { a: 1 })).rejects.toMatchObject({
-      code: 'SESSION_STORE_UNAVAILABLE',
-      cause: { message: expect.stringContaining('inside a transaction') },
-    })
-    database.exec('ROLLBACK')
-  })
-})
-
 test('a closed store lets go of its file, and closing again is fine', async () => {
   const path = newFile()
   const store = open(path)
@@ -206,14 +150,6 @@ function open(path: string): SqliteStore {
   const store = new SqliteStore({ path })
   onTestFinished(() => store.close())
   return store
-}
-
-function given(options?: Database.Options): Database.Database {
-  const database = new Database(newFile(), options)
-  onTestFinished(() => {
-    database.close()
-  })
-  return database
 }
 
 /** A second connection to the file, to see what is really there. */

@@ -81,29 +81,6 @@ describe('when the file in use', () => {
     expect(await store.get('id')).toMatchObject({ from: 'the new file' })
     await store.close()
   })
-
-  test('belongs to a given database, that is noticed too', async () => {
-    const path = newPath()
-    const database = new Database(path)
-    database.pragma('journal_mode = WAL')
-    onTestFinished(() => {
-      database.close()
-    })
-    const store = new SqliteStore({ database })
-    await store.set('id', { a: 1 })
-    renameSync(path, `${path}-old`)
-    const notice = async () =>
-      (await store.get('id').then(
-        () => undefined,
-        (error: Error) => error,
-      )) ?? false
-    expect(await until('it is noticed', notice, NOTICED)).toMatchObject({
-      statusCode: 503,
-      cause: { message: expect.stringContaining(`${path} was moved or deleted`) },
-    })
-    renameSync(`${path}-old`, path)
-    expect(await store.get('id')).toMatchObject({ a: 1 })
-  })
 })
 
 describe('nothing is amiss', () => {
