@@ -9,6 +9,10 @@ export type Send = (statement: keyof Statements, values: Values) => Promise<Post
 
 type Verb = Change['verb']
 type Answers = Array<ChangeAnswer | Error>
+/** A change and its place among all. */
+type Placed = { place: number; change: Change }
+
+const VERBS: Verb[] = ['write', 'replace', 'touch', 'remove']
 
 const HELD = new Error('another transaction holds the row of the session')
 
@@ -31,47 +35,45 @@ export async function readMany(keys: string[], send: Send): Promise<(StoredRecor
   })
 }
 
-/** Makes the changes, at once those of one verb, and those of other verbs meanwhile. Changes of one key come one after the other. */
+/** Makes the changes: those of one verb in one statement, and each verb's at the same time. Those of one key follow each other. */
 export async function changeMany(changes: Change[], send: Send): Promise<Answers> {
   const answers: Answers = []
-  let left = [...changes.entries()]
-  while (left.length > 0) {
-    const byVerb = new Map<Verb, [number, Change][]>()
-    const keys = new Set<string>()
-    const later: typeof left = []
-    for (const entry of left) {
-      const { key, verb } = entry[1]
-      if (keys.has(key)) {
-        later.push(entry)
-        continue
-      }
-      keys.add(key)
-      const group = byVerb.get(verb)
-      if (group) group.push(entry)
-      else byVerb.set(verb, [entry])
-    }
+  for (const round of roundsOf(changes)) {
     await Promise.all(
-      [...byVerb].map(async ([verb, group]) => {
-        const found = await changeBy(
-          verb,
-          group.map(([, change]) => change),
-          send,
-        )
-        for (const [n, [place]] of group.entries()) answers[place] = found[n]
+      VERBS.map(async (verb) => {
+        const group = round.filter(({ change }) => change.verb === verb)
+        if (group.length === 0) return
+        const changed = await changeBy(verb, group.map(changeOf), send)
+        for (const [n, { place }] of group.entries()) answers[place] = changed[n]
       }),
     )
-    left = later
   }
   return answers
+}
+
+/** In each round a key comes once. */
+function roundsOf(changes: Change[]): Placed[][] {
+  const rounds: Placed[][] = []
+  const timesSeen = new Map<string, number>()
+  for (const [place, change] of changes.entries()) {
+    const n = timesSeen.get(change.key) ?? 0
+    timesSeen.set(change.key, n + 1)
+    rounds[n] ??= []
+    rounds[n].push({ place, change })
+  }
+  return rounds
+}
+
+function changeOf({ change }: Placed): Change {
+  return change
 }
 
 /** Never rejects: what the others of the batch do is their own affair. */
 async function changeBy(verb: Verb, changes: Change[], send: Send): Promise<Answers> {
   try {
     const { rows } = await send(`${verb}Many`, columnsOf(changes.map(parametersOf)))
-    return rows.map(([state]) =>
-      state !== null && state !== undefined && state in MEANING[verb] ? MEANING[verb][state] : heldByOthers(),
-    )
+    const meaning = MEANING[verb]
+    return rows.map(([state]) => (state && state in meaning ? meaning[state] : heldByOthers()))
   } catch (error) {
     // Which record it was, the server does not say: each is sent by itself.
     const each = isOfTheValues(error) ? new TryAgain(error, { alone: true }) : (error as Error)
