@@ -1,3 +1,4 @@
+import type { Level } from '../options.ts'
 import type { Results, Setting } from '../results.ts'
 import { operationsSection } from './operations.ts'
 import { requestsSection } from './requests.ts'
@@ -6,22 +7,26 @@ import type { Section } from './section.ts'
 import { summarySection } from './summary.ts'
 import { trafficSection } from './traffic.ts'
 
-/** The page and its charts: path -> text; nothing when nothing on it was measured. */
+/** The page and its charts: path -> text. */
 export async function benchmarksPage(results: Results): Promise<Record<string, string>> {
   const { requests, operations, traffic, scale } = results
   const sections: Section[] = [
-    ...(requests ? [await requestsSection(requests.found)] : []),
-    ...(operations ? [await operationsSection(operations.found)] : []),
-    ...(traffic ? [trafficSection(traffic.found)] : []),
-    ...(scale ? [await scaleSection(scale.found)] : []),
+    requests ? await requestsSection(requests.found) : notMeasured('Requests', 'requests'),
+    operations ? await operationsSection(operations.found) : notMeasured('Operations', 'operations'),
+    traffic ? trafficSection(traffic.found) : notMeasured('What the server is asked', 'traffic'),
+    scale ? await scaleSection(scale.found) : notMeasured('Scale', 'scale'),
   ]
-  if (sections.length === 0) return {}
   const charts = sections.flatMap((section) => Object.entries(section.charts))
   const text = [intro, summarySection(results), ...sections.map((section) => section.text), settings(results), repeat]
   return {
-    'benchmarks.md': `${text.join('\n\n')}\n`,
+    'benchmarks.md': `${text.filter((part) => part !== '').join('\n\n')}\n`,
     ...Object.fromEntries(charts.map(([name, svg]) => [`benchmarks/${name}`, svg])),
   }
+}
+
+/** The heading stays: pages link to it. */
+function notMeasured(title: string, level: Level): Section {
+  return { text: `## ${title}\n\nNot measured yet: \`npm run bench -- --only ${level}\`.`, charts: {} }
 }
 
 const intro = `# Benchmarks
@@ -48,7 +53,7 @@ whole levels writes this page; others write to \`.cache/bench\`. Leave the machi
 function settings(results: Results): string {
   const all = [results.requests, results.operations, results.traffic, results.scale]
   const texts = all.flatMap((each) => (each ? [settingText(each.setting)] : []))
-  return `## Machine and versions\n\n${[...new Set(texts)].join('\n\n')}`
+  return texts.length > 0 ? `## Machine and versions\n\n${[...new Set(texts)].join('\n\n')}` : ''
 }
 
 export function settingText(setting: Setting): string {

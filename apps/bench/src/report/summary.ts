@@ -7,6 +7,7 @@ import { label, ratio, table } from './format.ts'
 
 /** Ours against the plugin's own store, against the best peer on the same server, and against the driver. */
 export function summarySection({ requests, operations }: Results): string {
+  if (!requests && !operations) return ''
   const parts = ['## In short']
   if (requests) {
     parts.push(
