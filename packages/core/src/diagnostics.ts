@@ -85,6 +85,8 @@ const channels = Object.fromEntries(
   OPERATIONS.map((operation) => [operation, tracingChannel(`session-stores.${operation}`)]),
 ) as Record<Operation, TracingChannel<string, OperationContext>>
 
+const PARTS = ['start', 'end', 'asyncStart', 'asyncEnd', 'error'] as const
+
 /** Does the work, and publishes its start and what came of it if anybody listens. */
 export function traced<T>(
   identity: StoreIdentity,
@@ -92,7 +94,7 @@ export function traced<T>(
   work: () => Awaitable<Traced<T>>,
 ): Awaitable<T> {
   const tracing = channels[operation]
-  if (!tracing.hasSubscribers) return andThen(work(), toValue)
+  if (!isObserved(tracing)) return andThen(work(), toValue)
   const context: OperationContext = { store: identity.store, name: identity.name, operation }
   const begun = performance.now()
   const publishEnd = (outcome: Outcome) => {
@@ -121,6 +123,11 @@ export function traced<T>(
   }
   tracing.end.publish(context)
   return isPromise(answer) ? answer.then(onAnswer, onFailure) : onAnswer(answer)
+}
+
+/** Bun's tracing channels do not tell by themselves. */
+function isObserved(tracing: TracingChannel<string, OperationContext>): boolean {
+  return tracing.hasSubscribers ?? PARTS.some((part) => tracing[part].hasSubscribers)
 }
 
 function toValue<T>({ value }: Traced<T>): T {

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Batch, KeyedRecord } from './backend.ts'
 import { wrongOption } from './check-options.ts'
 import { isExpired, trueExpiry } from './expiry.ts'
@@ -89,12 +90,14 @@ export class Users {
   async #remove(userId: string, keys: string[]): Promise<number> {
     let removed = 0
     for (let from = 0; from < keys.length; from += REMOVE_BATCH) {
+      if (from > 0) await nextTurn()
       removed += (await this.#backend.removeOfUser?.(userId, keys.slice(from, from + REMOVE_BATCH))) ?? 0
     }
     return removed
   }
 }
 
+/** With a turn of the event loop between the batches, which a backend may answer at once. */
 async function* recordsOf(records: Records, userId: string): AsyncGenerator<KeyedRecord> {
   let from: string | undefined
   do {
@@ -102,6 +105,7 @@ async function* recordsOf(records: Records, userId: string): AsyncGenerator<Keye
     if (batch === undefined) return
     yield* batch.records
     from = batch.next
+    if (from !== undefined) await nextTurn()
   } while (from !== undefined)
 }
 

@@ -7,9 +7,9 @@ import { checkAgainstModel } from '@session-stores/testing/model'
 import Database from 'better-sqlite3'
 import { afterEach, describe, expect, test } from 'vitest'
 import { SqliteStore } from '../src/index.ts'
+import { abilities } from './abilities.ts'
 import { newFiles } from './folder.ts'
 
-const abilities = ['ping', 'insert', 'prune', 'count', 'scan', 'clear', 'findByUser', 'removeOfUser'] as const
 const newFile = newFiles('sqlite-contract')
 
 /** The databases that a test has given to its stores, by name. */

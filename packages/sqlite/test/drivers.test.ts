@@ -7,11 +7,11 @@ import { until } from '@session-stores/testing'
 import Database from 'better-sqlite3'
 import { afterEach, describe, expect, test } from 'vitest'
 import { type SqliteDatabase, SqliteStore } from '../src/index.ts'
+import { abilities } from './abilities.ts'
 import { drivers } from './drivers.ts'
 import { newFiles } from './folder.ts'
 
 const newFile = newFiles('sqlite-drivers')
-const abilities = ['ping', 'insert', 'prune', 'count', 'scan', 'clear', 'findByUser', 'removeOfUser'] as const
 
 const opened: SqliteDatabase[] = []
 afterEach(() => {

@@ -1,18 +1,24 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 
-/** A Node process that runs a script of this folder, and talks with the test in lines. It dies with the test process. */
+/** A Node process that runs a script in its folder, and talks with the test in lines. It dies with the test process. */
 export class Worker {
   readonly #child: ChildProcess
   readonly #lines: AsyncIterator<string>
   #errors = ''
 
+  /** @param script of this folder, or its path */
   constructor(script: string, ...args: string[]) {
+    const path = resolve(import.meta.dirname, script)
     const flags = process.features.typescript ? [] : ['--experimental-strip-types']
-    const command = [...flags, join(import.meta.dirname, script), ...args]
-    const child = spawn(process.execPath, command, { stdio: ['pipe', 'pipe', 'pipe'] })
+    const command = [...flags, path, ...args]
+    const child = spawn(process.execPath, command, {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      cwd: dirname(path),
+      env: { ...process.env, NODE_PATH: '' }, // by which pnpm lets its commands find packages that are not installed here
+    })
     child.stderr.on('data', (chunk) => {
       this.#errors += chunk
     })
