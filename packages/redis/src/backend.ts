@@ -129,10 +129,13 @@ export class RedisBackend implements Backend {
 
   async ping({ key }: Work): Promise<void> {
     await this.#connection.connected()
-    await this.#connection.send<unknown>((driver) => {
+    const answer = this.#connection.send<unknown>((driver) => {
       if (!isCluster(driver)) return driver.ping()
       if (key === undefined) return Promise.any(driver.nodes('master').map((each) => each.ping()))
       return driver.getrange(this.#prefix + key, 0, 0)
+    })
+    await answer.catch((error) => {
+      if (error.name !== 'ReplyError') throw error // a refusal is an answer, too
     })
   }
 

@@ -84,13 +84,14 @@ export class Keyspace {
     const each = Math.ceil(size / under.length)
     const found = await Promise.all(under.map(([address, cursor]) => this.#scanMaster(cluster, address, cursor, each)))
     const all = found.flatMap(({ keys }) => keys)
-    const keys = walk.slots === undefined ? all : all.filter((key) => walk.slots?.includes(this.#slotOf(key)))
+    const slots = walk.slots && new Set(walk.slots)
+    const keys = slots === undefined ? all : all.filter((key) => slots.has(this.#slotOf(key)))
     const left = under.map(([address], n) => [address, found[n]?.cursor ?? '0'] as const).filter(([, at]) => at !== '0')
     if (left.length > 0) return { keys, next: JSON.stringify({ ...walk, cursors: Object.fromEntries(left) }) }
     // A key that went from a master not yet scanned to one already scanned was missed: it is found in another pass.
     const masters = await this.#masters(cluster)
     const moved = slotsThatMoved(walk.layout, masters.layout)
-    const again = walk.slots === undefined ? moved : moved.filter((slot) => walk.slots?.includes(slot))
+    const again = slots === undefined ? moved : moved.filter((slot) => slots.has(slot))
     if (again.length === 0 || walk.pass === MAX_PASSES) return { keys }
     return { keys, next: JSON.stringify({ ...firstPass(masters), slots: again, pass: walk.pass + 1 }), again }
   }

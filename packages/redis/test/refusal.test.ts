@@ -163,6 +163,17 @@ describe.each(drivers)('$name: a server that refuses', (driver) => {
     await expectRecovery(store)
   })
 
+  test('does not permit a PING: it answers, so it is not down', async () => {
+    const server = await startServer()
+    await server.cli('ACL', 'SETUSER', 'app', 'on', '>secret', '~*', '+@all', '-ping')
+    const { store } = await startStore(server, driver, { username: 'app', password: 'secret' })
+    await store.ping()
+    server.pause()
+    await expect(store.get(ID)).rejects.toMatchObject({ statusCode: 503 })
+    server.resume()
+    await expect.poll(() => store.get(ID).catch(() => 'down')).toMatchObject({ secret: SECRET })
+  })
+
   test('does not know a command, and quotes it with its arguments', async () => {
     const server = await startServer('--rename-command', 'EVALSHA', '', '--rename-command', 'SET', 'TES')
     const store = new RedisStore({ client: driver.redis(server) })

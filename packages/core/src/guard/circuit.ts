@@ -152,10 +152,10 @@ export class Circuit {
       if (this.#serving !== serving) return
       const first = this.#next()
       if (first === undefined) break
-      if ((await this.#owner.send(first)) === 'again') {
-        if (!first.isSettled) this.#waiting.unshift(first)
-        continue
-      }
+      const outcome = await this.#owner.send(first)
+      if (outcome === 'again' && !first.isSettled) this.#waiting.unshift(first)
+      if (this.#serving !== serving) return // it has opened meanwhile, and others wait only a moment
+      if (outcome === 'again') continue
       await this.#sendAll()
       busySince = performance.now()
     }
