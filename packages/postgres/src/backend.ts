@@ -22,8 +22,8 @@ import { BEYOND, SLOT, type Statement, type Statements } from './statements.ts'
 const PRUNE_BATCH = 500
 /** How many slots one batch looks through for records that are over by their age. */
 const SLOTS_BATCH = 200
-/** How many records one batch counts, and those level with the last of them. */
-const COUNT_BATCH = 20_000
+/** How many records one batch counts. */
+const COUNT_BATCH = 5000
 /** How many records one batch of a scan reads: at most about 6 MB with the default `maxBytes`. */
 const SCAN_BATCH = 100
 /** How many of a user's records one batch holds. */
@@ -119,14 +119,17 @@ export class PostgresBackend implements Backend {
 
   async count({ expiresAt, createdAt }: Cutoff, from: string | undefined, call: Call) {
     const due = `${Math.trunc(expiresAt / SLOT)}`
-    const [slot, at] = positionOf(from) ?? [due, `-${BEYOND}`]
-    if (slot === due && at !== BEYOND) {
-      const { rows } = await this.#run('countDue', [due, at, `${expiresAt}`, `${createdAt}`, `${COUNT_BATCH}`], call)
-      return { count: Number(rows[0]?.[0]), next: `${due},${rows[0]?.[1] ?? BEYOND}` }
-    }
-    const { rows } = await this.#run('countLater', [slot, at, `${createdAt}`, `${COUNT_BATCH}`], call)
-    const [count, ...stop] = rows[0] as [string, ...(string | null)[]]
-    return { count: Number(count), next: stop[0] === null ? undefined : stop.join() }
+    const place = (from?.split(',') ?? [due, `-${BEYOND}`, '0']) as [string, string, string]
+    const [slot, at, skip] = place
+    const isDue = slot === due && at !== BEYOND
+    const values = [...place, `${COUNT_BATCH}`, `${createdAt}`]
+    const { rows } = await (isDue
+      ? this.#run('countDue', [...values, `${expiresAt}`], call)
+      : this.#run('countLater', values, call))
+    const [live, seen, lastSlot, lastAt, level] = rows[0] as [string, string, string, string, string]
+    if (Number(seen) < COUNT_BATCH) return { count: Number(live), next: isDue ? `${due},${BEYOND},0` : undefined }
+    const counted = lastSlot === slot && lastAt === at ? Number(skip) + Number(level) : level
+    return { count: Number(live), next: `${lastSlot},${lastAt},${counted}` }
   }
 
   async scan(from = FIRST_ID, call: Call): Promise<Batch & { records: KeyedRecord[] }> {

@@ -103,33 +103,10 @@ export function statementsFor({ table }: Names) {
       select (select count(*) from gone)::text, count(slot)::text, max(slot)::text from slots`,
     },
 
-    // As many rows as one batch has, and those that are level with the last of them in the index. Of the slot that has begun
-    // to expire the rows are looked at, one by one …
-    countDue: {
-      reads: true,
-      text: `
-      with stop as (
-        select created_at as at from ${table} where expires_slot = $1 and created_at > $2
-        order by created_at offset $5 limit 1
-      )
-      select count(*)::text, (select at from stop)::text from ${table}
-      where expires_slot = $1 and created_at > $2 and created_at <= coalesce((select at from stop), ${BEYOND})
-        and expires_at > $3 and created_at > $4`,
-    },
-
-    // … and later slots are counted in the index alone. With another bound on the slot beside these two, each batch would
-    // read all that came before it.
-    countLater: {
-      reads: true,
-      text: `
-      with stop as (
-        select expires_slot as slot, created_at as at from ${table} where (expires_slot, created_at) > ($1, $2)
-        order by expires_slot, created_at offset $4 limit 1
-      )
-      select count(*)::text, (select slot from stop)::text, (select at from stop)::text from ${table}
-      where (expires_slot, created_at) > ($1, $2) and created_at > $3 and (expires_slot, created_at) <=
-        (coalesce((select slot from stop), ${BEYOND}), coalesce((select at from stop), ${BEYOND}))`,
-    },
+    // Of the slot that has begun to expire the rows are looked at, and later slots are counted in the index alone. A batch
+    // goes on at the row on which the last one ended, and skips those that are level with it and were counted.
+    countDue: counting(table, 'expires_slot = $1 and created_at >= $2', 'created_at > $5 and expires_at > $6'),
+    countLater: counting(table, '(expires_slot, created_at) >= ($1, $2)', 'created_at > $5'),
 
     scan: {
       reads: true,
@@ -166,6 +143,22 @@ export function statementsFor({ table }: Names) {
       select count(*)::text, max(hex collate "C") from gone`,
     },
   } satisfies Record<string, Statement>
+}
+
+function counting(table: string, range: string, live: string): Statement {
+  return {
+    reads: true,
+    text: `
+      with batch as (
+        select expires_slot as slot, created_at as at, ${live} as live from ${table} where ${range}
+        order by expires_slot, created_at offset $3 limit $4
+      ), last as (
+        select slot, at from batch order by slot desc, at desc limit 1
+      )
+      select count(*) filter (where live)::text, count(*)::text, max(last.slot)::text, max(last.at)::text,
+        count(*) filter (where (batch.slot, batch.at) = (last.slot, last.at))::text
+      from batch, last`,
+  }
 }
 
 function prepared(text: string, reads = false): Statement {

@@ -209,8 +209,7 @@ describe.skipIf(noPostgres)('counting', () => {
     const live = 29_999 + 35_000 + 25_000
     expect(sizes.reduce((a, b) => a + b)).toBeLessThanOrEqual(live)
     expect(sizes.reduce((a, b) => a + b)).toBeGreaterThan(live - 60) // as the clock goes on
-    expect(Math.max(...sizes)).toBeLessThan(35_000 + 20_001)
-    expect(sizes.length).toBeGreaterThan(3)
+    expect(Math.max(...sizes)).toBeLessThan(5001)
     const frozen = await makeStore({ pool: pool(), table, now: () => now })
     expect(await frozen.count()).toBe(live)
   })

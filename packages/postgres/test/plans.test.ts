@@ -38,8 +38,8 @@ const expected: Record<keyof typeof statements, { values: (string | null)[]; ind
   remove: { values: [id], indexes: ['sessions_pkey'] },
   prune: { values: [now, now, LAST, LAST, '500'], indexes: ['sessions_pkey', 'sessions_slot_idx'] },
   pruneOld: { values: [now, '0', '200', '500'], indexes: ['sessions_pkey', 'sessions_slot_idx', 'sessions_slot_idx'] },
-  countDue: { values: [slot, '0', now, '0', '20000'], indexes: Array(2).fill('sessions_slot_idx') },
-  countLater: { values: [slot, '0', '0', '20000'], indexes: Array(2).fill('sessions_slot_idx') },
+  countDue: { values: [slot, '0', '0', '5000', '0', now], indexes: ['sessions_slot_idx'] },
+  countLater: { values: [slot, '0', '0', '5000', '0'], indexes: ['sessions_slot_idx'] },
   findByUser: { values: ['user 7', id, '100'], indexes: ['sessions_user_idx'] },
   removeOfUser: { values: [arrayOf([id]), 'user 7'], indexes: ['sessions_pkey', 'sessions_pkey', 'sessions_user_idx'] },
   scan: { values: [id, '100'], indexes: ['sessions_pkey'] },
@@ -63,29 +63,36 @@ function testPlans(pool: () => pg.Pool): void {
        from generate_series(1, 100000) n`,
       [now],
     )
-    await pool().query('vacuum analyze sessions')
+    await pool().query('analyze sessions')
   })
 
-  for (const [name, { values, indexes }] of Object.entries(expected)) {
-    const { text } = statements[name as keyof typeof statements]
+  describe('just filled', () => goesByIndexes())
 
-    test(`${name} goes by an index`, async () => {
-      expect(indexesOf(await planOf({ text, values }))).toEqual(indexes)
-    })
+  describe('after a vacuum', () => {
+    beforeAll(() => pool().query('vacuum analyze sessions'))
+    goesByIndexes()
+  })
 
-    test(`${name} does so when it is prepared for any values, too`, async () => {
-      const client = await pool().connect()
-      try {
-        await client.query("set plan_cache_mode = 'force_generic_plan'")
-        expect(indexesOf(await planOf({ text, values }, client))).toEqual(indexes)
-      } finally {
-        client.release(true)
-      }
-    })
+  function goesByIndexes(): void {
+    for (const [name, { values, indexes }] of Object.entries(expected)) {
+      const { text } = statements[name as keyof typeof statements]
+      test(`${name} goes by an index`, async () => {
+        expect(indexesOf(await planOf({ text, values }))).toEqual(indexes)
+      })
+      test(`${name} does so when it is prepared for any values, too`, async () => {
+        const client = await pool().connect()
+        try {
+          await client.query("set plan_cache_mode = 'force_generic_plan'")
+          expect(indexesOf(await planOf({ text, values }, client))).toEqual(indexes)
+        } finally {
+          client.release(true)
+        }
+      })
+    }
   }
 
   test.each([
-    { name: 'countLater', order: '', offset: 60_000, values: (at: string[]) => [...at, '0', '500'], blocks: 50 },
+    { name: 'countLater', order: '', offset: 60_000, values: (at: string[]) => [...at, '0', '500', '0'], blocks: 50 },
     // Those of 100 rows that are deleted, and of what that needs.
     { name: 'prune', order: 'desc', offset: 90_000, values: (at: string[]) => [now, now, ...at, '100'], blocks: 2000 },
   ] as const)(
