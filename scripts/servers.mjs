@@ -7,7 +7,7 @@ import { run } from './processes.mjs'
 /**
  * @typedef {object} Program
  * @property {string[]} names what it may be called
- * @property {string[]} tests the folders of the packages whose tests start it
+ * @property {string[]} tests the folders of the packages whose tests start it, and whatever else does
  * @property {string} skip the environment variable that, set to 1, leaves out the tests that need it
  * @property {string} [whole] the package of which that leaves nothing
  * @property {string} apt the package that brings it in Debian and Ubuntu; several with spaces
@@ -20,11 +20,16 @@ const redis = { tests: ['redis', 'demo'], skip: 'SKIP_REDIS', whole: 'redis', br
 
 /** @type {Program[]} */
 const programs = [
-  { ...redis, names: ['redis-server'], apt: 'redis-server', tests: ['redis', 'fastify', 'demo', 'packaging'] },
-  { ...redis, names: ['redis-sentinel'], apt: 'redis-sentinel', tests: ['redis'] },
+  {
+    ...redis,
+    names: ['redis-server'],
+    apt: 'redis-server',
+    tests: ['redis', 'fastify', 'otel', 'demo', 'faults', 'packaging', 'npm run bench'],
+  },
+  { ...redis, names: ['redis-sentinel'], apt: 'redis-sentinel', tests: ['redis', 'faults'] },
   {
     names: ['memcached'],
-    tests: ['memcached', 'demo', 'packaging'],
+    tests: ['memcached', 'demo', 'faults', 'packaging', 'npm run bench'],
     skip: 'SKIP_MEMCACHED',
     whole: 'memcached',
     apt: 'memcached',
@@ -32,7 +37,7 @@ const programs = [
   },
   {
     names: ['saslpasswd2'],
-    tests: ['memcached'],
+    tests: ['memcached', 'faults'],
     skip: 'SKIP_SASL',
     // The second has the mechanism that memcached is told to use.
     apt: 'sasl2-bin libsasl2-modules',
@@ -41,7 +46,7 @@ const programs = [
   },
   {
     names: ['postgres'],
-    tests: ['postgres', 'demo', 'packaging'],
+    tests: ['postgres', 'demo', 'faults', 'packaging', 'npm run bench'],
     skip: 'SKIP_POSTGRES',
     whole: 'postgres',
     apt: 'postgresql',
@@ -53,7 +58,7 @@ const programs = [
   },
   {
     names: ['pgbouncer'],
-    tests: ['postgres'],
+    tests: ['postgres', 'faults'],
     skip: 'SKIP_PGBOUNCER',
     apt: 'pgbouncer',
     brew: 'pgbouncer',

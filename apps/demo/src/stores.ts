@@ -4,7 +4,7 @@ import { MemoryStore, type SessionStore, type StoreOptions } from '@session-stor
 import { SqliteStore } from '@session-stores/sqlite'
 import { ConfigError } from './config.ts'
 
-export type { OperationMessage, SessionStore } from '@session-stores/core'
+export type { OperationContext, SessionStore } from '@session-stores/core'
 
 export interface Setup {
   /** What every store understands: timeouts and the like. */

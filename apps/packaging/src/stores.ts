@@ -16,6 +16,7 @@ export const stores: Record<string, StoreUse> = {
   core: { types: [] },
   fastify: { types: [], store: 'sqlite' },
   memcached: { driver: 'memjs', types: ['@types/memjs'] },
+  otel: { types: [] },
   postgres: { driver: 'pg', types: ['@types/pg'] },
   redis: { driver: 'ioredis', types: [] },
   sqlite: { driver: 'better-sqlite3', types: [] },

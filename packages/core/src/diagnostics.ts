@@ -60,7 +60,7 @@ export interface DownMessage extends StoreIdentity {
   part: string
 }
 
-/** On the channel `session-stores.back`: it has answered. */
+/** On the channel `session-stores.back`, once for each `session-stores.down`: it has answered, or the store was closed. */
 export interface BackMessage extends DownMessage {
   /** How long it was taken for down, in ms. */
   duration: number

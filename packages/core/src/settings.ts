@@ -32,6 +32,8 @@ export interface Settings {
 
 /** The longest delay a Node timer takes. */
 const MAX_DELAY = 2 ** 31 - 1
+/** What a timeout may be, in ms. */
+export const TIMEOUT = wholeNumber(1, MAX_DELAY)
 
 /** The options that every store has. */
 export const storeRules: OptionRules = {
@@ -39,7 +41,7 @@ export const storeRules: OptionRules = {
   absoluteTimeout: orFalse(wholeNumber(1)),
   touchInterval: wholeNumber(0),
   maxBytes: wholeNumber(1, undefined, 'bytes'),
-  timeout: wholeNumber(1, MAX_DELAY),
+  timeout: TIMEOUT,
   pruneInterval: orFalse(wholeNumber(1, MAX_DELAY)),
   onConflict: {
     wants: "'merge', 'overwrite' or a function (base, theirs, ours) => session",

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { andThen, isPromise } from './awaitable.ts'
 import type { Awaitable, Backend, Batch, Cutoff, StoredRecord } from './backend.ts'
+import { checkOptions } from './check-options.ts'
 import { Codec } from './codec.ts'
 import { type Operation, type StoreIdentity, type Traced, traced } from './diagnostics.ts'
 import { SessionStoreClosed, SessionUnsupported } from './errors.ts'
@@ -15,7 +16,7 @@ import { keyOf } from './key.ts'
 import type { SessionData, StoreOptions } from './options.ts'
 import { Pruner } from './pruner.ts'
 import { Refused, Saver } from './save.ts'
-import { type Settings, settingsFrom } from './settings.ts'
+import { type Settings, settingsFrom, TIMEOUT } from './settings.ts'
 import { type UserSession, Users, userIdFrom } from './users.ts'
 import { batched } from './with/batched.ts'
 import { sealed } from './with/sealed.ts'
@@ -256,11 +257,17 @@ export class SessionStore<Session extends object = any> {
     return this.#pruning
   }
 
-  /** Resolves when the server answers. */
-  async ping(): Promise<void> {
+  /**
+   * Resolves when the server answers.
+   * @param timeout how long to wait, in ms; by default the store's `timeout`. A health check has to know sooner than a
+   * request that its answer is no
+   */
+  async ping({ timeout }: { timeout?: number | undefined } = {}): Promise<void> {
     this.#checkOpen()
+    checkOptions({ timeout }, { timeout: TIMEOUT })
     return traced(this.#identity, 'ping', async () => {
-      await (this.backend.ping ? this.backend.ping() : this.backend.read(keyOf('ping')))
+      const limit = timeout === undefined ? undefined : { deadline: performance.now() + timeout }
+      await (this.backend.ping ? this.backend.ping(undefined, limit) : this.backend.read(keyOf('ping'), limit))
       return { outcome: 'done', value: undefined }
     })
   }

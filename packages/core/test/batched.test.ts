@@ -137,6 +137,25 @@ test('a batch that hangs costs each call its own deadline, and the backend is to
   expect(aborted).toBe(true)
 })
 
+test('calls that come during an outage go as one command when it is over', async () => {
+  let isDown = true
+  const untilItIsBack = async () => {
+    while (isDown) await sleep(5)
+  }
+  const { backend, sent } = batching(() => ({ ping: untilItIsBack }))
+  const read = backend.read
+  backend.read = async (...given) => {
+    await untilItIsBack()
+    return read(...given)
+  }
+  const store = storeOver(backend, { timeout: 50 })
+  await expect(store.get('first')).rejects.toMatchObject({ code: 'SESSION_STORE_UNAVAILABLE' })
+  const calls = ids(3).map((id) => store.get(id))
+  isDown = false
+  expect(await Promise.all(calls)).toEqual([null, null, null])
+  expect(sent).toEqual(['read', 'read 3'])
+})
+
 test('only calls for the same part of the server share a batch', async () => {
   const batches: number[] = []
   const { backend } = batching((sound) => ({

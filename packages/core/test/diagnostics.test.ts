@@ -136,6 +136,18 @@ test('a server taken for down, and back, is told with its part and how long it w
   expect(back[0]?.duration).toBeGreaterThanOrEqual(50)
 })
 
+test('an outage that the store is closed in is over for those who listen', async () => {
+  const [down, back] = [listenTo<DownMessage>('session-stores.down'), listenTo<BackMessage>('session-stores.back')]
+  const hang = () => new Promise<never>(() => {})
+  const store = new SessionStore(memoryWith({ read: hang, ping: hang }), { timeout: 100 })
+  await store.get('id').catch(() => {})
+  await store.close()
+  await store.close()
+  const identity = { store: 'memory', name: 'memory', part: '' }
+  expect(down).toEqual([identity])
+  expect(back).toEqual([{ ...identity, duration: expect.any(Number) }])
+})
+
 test('a record that no key opens is told', async () => {
   const unopened = listenTo<UnopenedMessage>('session-stores.unopened')
   const plain = new MemoryStore()

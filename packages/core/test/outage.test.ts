@@ -85,6 +85,16 @@ describe('a server that does not answer', () => {
     expect(await impatient.get('id')).toMatchObject({ a: 1 })
   })
 
+  test('a ping says no as soon as it is asked to', async () => {
+    const { line, store } = makeStore({ timeout: 60_000 })
+    await store.ping({ timeout: 50 })
+    line.cut()
+    await expect(store.ping({ timeout: 50 })).rejects.toMatchObject(unavailable) // or the test takes a minute
+    line.mend()
+    await store.ping({ timeout: 50 })
+    await expect(store.ping({ timeout: 0 })).rejects.toThrow('timeout must be a whole number of ms from 1')
+  })
+
   test('while it is thought to be down, only pings are sent', async () => {
     const { line, store } = makeStore({ timeout: 50 })
     line.cut()
@@ -94,14 +104,19 @@ describe('a server that does not answer', () => {
     expect(line.calls - before).toBeLessThanOrEqual(1)
   })
 
-  test('a closed store asks no more whether it is back', async () => {
+  test('a closed store asks no more whether it is back, also when a call was under way', async () => {
     const { line, store } = makeStore({ timeout: 50 })
     line.cut()
     await expect(store.get('id')).rejects.toMatchObject(unavailable)
     await store.close()
-    const before = line.calls
+    const late = makeStore({ timeout: 50 })
+    late.line.cut()
+    const underWay = late.store.get('id')
+    await late.store.close()
+    await expect(underWay).rejects.toMatchObject(unavailable)
+    const before = [line.calls, late.line.calls]
     await sleep(500) // four pings
-    expect(line.calls).toBe(before)
+    expect([line.calls, late.line.calls]).toEqual(before)
   })
 
   test('one call that hangs does not keep others from a server that answers', async () => {

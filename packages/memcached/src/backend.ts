@@ -1,197 +1,190 @@
 import {
   type Backend,
-  newVersion,
+  type Batch,
+  type Call,
+  recordFromText,
   type SessionRecord,
-  SessionTooLarge,
   type StoredRecord,
   type Version,
+  type Work,
+  withExpiry,
 } from '@session-stores/core'
-import { decodeRecord, encodeRecord, withExpiry } from './envelope.ts'
+import { type CasToken, CasTokens } from './cas-tokens.ts'
 import { exptimeFor } from './expiry.ts'
-import { type Answer, Namespace } from './namespace.ts'
-import { type Place, Places } from './places.ts'
-import { Opcode, Status, unexpected } from './protocol.ts'
-import type { Server } from './server.ts'
-
-/** What the server needs for an item besides key and value: its header, the cas and some terminators, generously. */
-const ITEM_OVERHEAD = 80
-/** No server can be told to take smaller items than this (`-I 1k`), so up to here nobody needs to ask. */
-const LEAST_ITEM_BYTES = 1024
-
-interface Found extends Place {
-  value: Buffer
-  /** Undefined when the value is none of ours. */
-  stored: StoredRecord | undefined
-}
-
-interface MemcachedBackendOptions {
-  servers: readonly Server[]
-  /** The place in `servers` of the one for a key. */
-  place: (key: string) => number
-  prefix: string
-  /** How long one verb may take, in ms. */
-  timeout: number
-  now: () => number
-}
+import { checkSize, failure, type Item, itemOf } from './item.ts'
+import type { Found, Namespace } from './namespace.ts'
+import { type Command, isRefused, Opcode, Status, unexpected } from './protocol.ts'
 
 /**
- * The verbs on memcached. Plain SET is never sent for a record: when the server has no room, a SET deletes the record
- * that it fails to overwrite; ADD and REPLACE leave it.
+ * The verbs on Memcached. SET is never sent for a record: when the server has no room, a SET deletes the record that it
+ * fails to overwrite; ADD and REPLACE leave it. What exists is only replaced at its CAS token, so that a request that
+ * arrives late, after it was given up, overwrites nothing newer.
  */
 export class MemcachedBackend implements Backend {
   readonly name = 'memcached'
-  readonly #namespaces: Namespace[]
-  readonly #place: (key: string) => number
-  readonly #timeout: number
-  readonly #now: () => number
-  readonly #places = new Places()
+  readonly #namespaces: readonly Namespace[]
+  readonly #indexOf: (key: string) => number
+  readonly #casTokens = new CasTokens()
 
-  constructor({ servers, place, prefix, timeout, now }: MemcachedBackendOptions) {
-    this.#namespaces = servers.map((server) => new Namespace(server, prefix))
-    this.#place = place
-    this.#timeout = timeout
-    this.#now = now
+  /**
+   * @param namespaces one for each server
+   * @param indexOf which of them holds this key
+   */
+  constructor(namespaces: readonly Namespace[], indexOf: (key: string) => number) {
+    this.#namespaces = namespaces
+    this.#indexOf = indexOf
   }
 
-  async read(key: string): Promise<StoredRecord | undefined> {
-    const found = await this.#find(key, this.#deadline())
+  async read(key: string, call: Call): Promise<StoredRecord | 'unreadable' | undefined> {
+    const found = await this.#namespaceOf(key).find(key, call)
     if (found === undefined) return undefined
-    // Not readable by this release: for core that is a record whose data cannot be read.
-    if (found.stored === undefined) return { record: unreadable(), version: newVersion() }
-    this.#places.set(found.stored.version, found)
-    return found.stored
+    const stored = recordFromText(found.text)
+    if (stored !== 'unreadable') this.#casTokens.set(stored.version, found)
+    return stored
   }
 
-  async write(key: string, record: SessionRecord): Promise<Version> {
-    const deadline = this.#deadline()
-    const version = newVersion()
-    const value = encodeRecord(record, version)
-    await this.#checkSize(key, record, value, deadline)
-    const exptime = exptimeFor(record.expiresAt, this.#now())
-    // A record is hardly ever there already. Then, or when this is a replay, it is overwritten.
-    for (let opcode: number = Opcode.add; ; opcode = opcode === Opcode.add ? Opcode.replace : Opcode.add) {
-      const answer = await this.#namespace(key).runAnyway(key, { opcode, value, exptime }, deadline)
-      if (answer.status === Status.ok) {
-        this.#places.set(version, answer)
-        return version
-      }
-      if (!isRefused(answer)) throw this.#failed(answer, record, value)
-    }
-  }
-
-  async replace(key: string, record: SessionRecord, version: Version): Promise<Version | 'conflict' | 'missing'> {
-    const deadline = this.#deadline()
-    const mine = newVersion()
-    const value = encodeRecord(record, mine)
-    await this.#checkSize(key, record, value, deadline)
-    const exptime = exptimeFor(record.expiresAt, this.#now())
-    let place = this.#places.get(version)
+  async write(key: string, record: SessionRecord, version: Version, call: Call): Promise<void> {
+    const namespace = this.#namespaceOf(key)
+    const item = itemOf(record, version, call)
+    await checkSize(namespace, key, item, call)
     for (;;) {
-      if (place === undefined) {
-        const found = await this.#find(key, deadline)
-        if (found === undefined) return 'missing'
-        const stored = found.stored?.version
-        if (stored === mine) return mine // a replay of this very write
-        if (stored !== version) return 'conflict'
-        place = found
-      }
-      const answer = await this.#overwrite(key, value, exptime, place, deadline)
-      if (answer?.status === Status.ok) {
-        this.#places.set(mine, answer)
-        return mine
-      }
-      if (answer && !isRefused(answer)) throw this.#failed(answer, record, value)
-      place = undefined // touched, replaced or cleared meanwhile: look again
+      const found = await this.#add(namespace, key, item, call)
+      if (!found || found.text === item.text || (await this.#overwrite(namespace, key, item, found, call))) return
     }
   }
 
-  async touch(key: string, expiresAt: number, version: Version): Promise<boolean> {
-    const deadline = this.#deadline()
+  async insert(key: string, record: SessionRecord, version: Version, call: Call): Promise<'inserted' | 'exists'> {
+    const namespace = this.#namespaceOf(key)
+    const item = itemOf(record, version, call)
+    await checkSize(namespace, key, item, call)
+    const found = await this.#add(namespace, key, item, call)
+    return found && versionIn(found) !== version ? 'exists' : 'inserted'
+  }
+
+  async replace(
+    key: string,
+    record: SessionRecord,
+    version: Version,
+    expected: Version,
+    call: Call,
+  ): Promise<'replaced' | 'conflict' | 'missing'> {
+    const namespace = this.#namespaceOf(key)
+    const item = itemOf(record, version, call)
+    await checkSize(namespace, key, item, call)
+    const token = this.#casTokens.get(expected)
+    if (token && (await this.#overwrite(namespace, key, item, token, call))) return 'replaced'
     for (;;) {
-      const found = await this.#find(key, deadline)
-      if (found?.stored?.version !== version) return false
-      if (found.stored.record.expiresAt >= expiresAt) return true
-      const value = withExpiry(found.value, expiresAt)
-      const answer = await this.#overwrite(key, value, exptimeFor(expiresAt, this.#now()), found, deadline)
-      if (answer?.status === Status.ok) {
-        this.#places.set(version, answer)
-        return true
-      }
-      if (answer && !isRefused(answer)) throw unexpected(answer)
+      const found = await namespace.find(key, call)
+      if (found === undefined) return 'missing'
+      if (versionIn(found) === version) return 'replaced'
+      if (versionIn(found) !== expected) return 'conflict'
+      if (await this.#overwrite(namespace, key, item, found, call)) return 'replaced'
     }
   }
 
-  async remove(key: string): Promise<boolean> {
-    const answer = await this.#namespace(key).run(key, { opcode: Opcode.delete }, this.#deadline())
+  async touch(
+    key: string,
+    expiresAt: number,
+    expected: Version,
+    _userId: string | undefined,
+    call: Call,
+  ): Promise<boolean> {
+    const namespace = this.#namespaceOf(key)
+    for (;;) {
+      const found = await namespace.find(key, call)
+      if (found === undefined) return false
+      const stored = recordFromText(found.text)
+      if (stored === 'unreadable' || stored.version !== expected) return false
+      if (stored.record.expiresAt >= expiresAt) return true
+      const text = withExpiry(found.text, expiresAt)
+      const item: Item = { ...stored, text, exptime: exptimeFor(expiresAt, call.now) }
+      if (await this.#overwrite(namespace, key, item, found, call)) return true
+    }
+  }
+
+  async remove(key: string, call: Call): Promise<boolean> {
+    const answer = await this.#namespaceOf(key).run(key, { opcode: Opcode.delete }, call)
     if (answer === undefined || answer.status === Status.notFound) return false
     if (answer.status === Status.ok) return true
     throw unexpected(answer)
   }
 
-  /** Answered by whichever server answers first: while one does, the store is not down. */
-  async ping(): Promise<void> {
-    const deadline = this.#deadline()
+  /** The server of the key; for what concerns the whole store, whichever answers first. */
+  async ping({ key }: Work, call: Call): Promise<void> {
+    if (key !== undefined) return this.#namespaceOf(key).ping(call, call.signal)
+    const answered = new AbortController()
+    const signal = AbortSignal.any([call.signal, answered.signal])
     try {
-      await Promise.any(this.#namespaces.map(({ server }) => server.ping(deadline)))
+      await Promise.any(this.#namespaces.map((namespace) => namespace.ping(call, signal)))
     } catch (error) {
       throw error instanceof AggregateError && error.errors.length === 1 ? error.errors[0] : error
+    } finally {
+      answered.abort()
     }
   }
 
-  /** All servers or an error: records on a server that cannot be reached stay, so clearing must then be repeated. */
-  async clear(): Promise<void> {
-    const deadline = this.#deadline()
-    const results = await Promise.allSettled(this.#namespaces.map((namespace) => namespace.renew(deadline)))
-    const failed = results.find((result) => result.status === 'rejected')
-    if (failed) throw failed.reason
+  partOf({ key }: Work): string {
+    return (key !== undefined && this.#namespaces[this.#indexOf(key)]?.server.name) || ''
   }
 
-  async #find(key: string, deadline: number): Promise<Found | undefined> {
-    const answer = await this.#namespace(key).run(key, { opcode: Opcode.get }, deadline)
-    if (answer === undefined || answer.status === Status.notFound) return undefined
-    if (answer.status !== Status.ok) throw unexpected(answer)
-    const { generation, cas, value } = answer
-    return { generation, cas, value, stored: decodeRecord(value) }
+  /**
+   * One batch for all servers, whose places in the list are in `from`. Those that could not be asked are left for the next
+   * batch, so that trying again ends no session on the others that began since.
+   */
+  async clear(from: string | undefined, call: Call): Promise<Batch> {
+    const left = this.#namespaces.filter((_, n) => from === undefined || from.split(' ').includes(`${n}`))
+    const results = await Promise.allSettled(left.map((namespace) => namespace.renew(call)))
+    const failed = left.filter((_, n) => results[n]?.status === 'rejected')
+    if (failed.length === 0) return {}
+    if (failed.length === left.length) throw results.find((result) => result.status === 'rejected')?.reason
+    return { next: failed.map((namespace) => this.#namespaces.indexOf(namespace)).join(' ') }
   }
 
-  #overwrite(key: string, value: Buffer, exptime: number, { generation, cas }: Place, deadline: number) {
-    return this.#namespace(key).run(key, { opcode: Opcode.replace, value, exptime, cas }, deadline, generation)
+  close(): void {
+    for (const { server } of this.#namespaces) server.close()
   }
 
-  /** @throws SESSION_TOO_LARGE before the server sees the record */
-  async #checkSize(key: string, record: SessionRecord, value: Buffer, deadline: number): Promise<void> {
-    const namespace = this.#namespace(key)
-    const overhead = ITEM_OVERHEAD + namespace.itemKeyBytes(key)
-    if (value.length + overhead <= LEAST_ITEM_BYTES) return
-    const limit = (await namespace.server.itemBytes(deadline)) - overhead
-    if (value.length > limit) throw tooLarge(record, value, limit)
+  /** Answers what is there already, if there is something. */
+  async #add(namespace: Namespace, key: string, item: Item, call: Call): Promise<Found | undefined> {
+    const command: Command = { opcode: Opcode.add, value: item.text, exptime: item.exptime }
+    for (;;) {
+      const answer = await namespace.add(key, command, call)
+      if (answer.status === Status.ok) {
+        this.#casTokens.set(item.version, answer)
+        return undefined
+      }
+      if (!isRefused(answer)) throw failure(answer, item)
+      const found = await namespace.find(key, call)
+      if (found) return found
+    }
   }
 
-  #failed(answer: Answer, record: SessionRecord, value: Buffer): Error {
-    // Only when the server was restarted with a smaller limit since it was asked.
-    return answer.status === Status.tooLarge ? tooLarge(record, value, value.length - 1) : unexpected(answer)
+  /** Answers false when the item is not what it was when the token was seen. */
+  async #overwrite(
+    namespace: Namespace,
+    key: string,
+    item: Item,
+    { generation, cas }: CasToken,
+    call: Call,
+  ): Promise<boolean> {
+    const command: Command = { opcode: Opcode.replace, value: item.text, exptime: item.exptime, cas }
+    const answer = await namespace.run(key, command, call, generation)
+    if (answer === undefined || isRefused(answer)) return false
+    if (answer.status !== Status.ok) throw failure(answer, item)
+    this.#casTokens.set(item.version, answer)
+    return true
   }
 
-  #namespace(key: string): Namespace {
-    return this.#namespaces[this.#place(key)] as Namespace
-  }
-
-  #deadline(): number {
-    return performance.now() + this.#timeout
+  #namespaceOf(key: string): Namespace {
+    const index = this.#indexOf(key)
+    const namespace = this.#namespaces[index]
+    if (namespace) return namespace
+    const last = this.#namespaces.length - 1
+    throw new TypeError(`client.getServer must answer the place of a server, 0 to ${last}; got ${index}`)
   }
 }
 
-/** Whether the condition of a store command did not hold. */
-function isRefused({ status }: Answer): boolean {
-  return status === Status.exists || status === Status.notFound || status === Status.notStored
-}
-
-/** In bytes of the session, as for `maxBytes`, not of the item. */
-function tooLarge({ data }: SessionRecord, value: Buffer, limit: number): Error {
-  const bytes = Buffer.byteLength(data)
-  return new SessionTooLarge(bytes, Math.max(limit - (value.length - bytes), 0))
-}
-
-function unreadable(): SessionRecord {
-  return { data: '', createdAt: 0, expiresAt: 8.64e15 }
+function versionIn({ text }: Found): Version | undefined {
+  const stored = recordFromText(text)
+  return stored === 'unreadable' ? undefined : stored.version
 }

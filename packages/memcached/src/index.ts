@@ -1,2 +1,2 @@
-export type { MemjsClient } from './memjs.ts'
+export type { MemjsClient, MemjsServer } from './driver.ts'
 export { MemcachedStore, type MemcachedStoreOptions } from './store.ts'

@@ -1,7 +1,14 @@
-import { inspect } from 'node:util'
-import { DEFAULT_TIMEOUT, SessionStore, type StoreOptions } from '@session-stores/core'
+import {
+  checkOptions,
+  type OptionRules,
+  SessionStore,
+  type StoreOptions,
+  storeRules,
+  wrongOption,
+} from '@session-stores/core'
 import { MemcachedBackend } from './backend.ts'
-import { checkClient, type MemjsClient, type MemjsServer, ownGetServer } from './memjs.ts'
+import { checkClient, isClient, type MemjsClient, ownGetServer } from './driver.ts'
+import { Namespace } from './namespace.ts'
 import { ringOf } from './ring.ts'
 import { Server } from './server.ts'
 
@@ -9,7 +16,10 @@ import { Server } from './server.ts'
 const MAX_PREFIX = 128
 
 export interface MemcachedStoreOptions extends StoreOptions {
-  /** A memjs client, from `Client.create()`, with one server or several. The store never closes it. */
+  /**
+   * A memjs client, from `Client.create()`, with one server or several. The store opens a connection of its own to each
+   * server that it uses, with the client's credentials. It sends nothing over the client and never closes it.
+   */
   client: MemjsClient
 
   /**
@@ -17,12 +27,12 @@ export interface MemcachedStoreOptions extends StoreOptions {
    * without spaces, 1 to 128 characters.
    * @default 'sess:'
    */
-  prefix?: string
+  prefix?: string | undefined
 }
 
 /**
- * Keeps sessions in Memcached, over memjs. Memcached is a cache: it may drop any session to make room, and drops all when
- * it restarts. It cannot count or list sessions: `count()` and `scan()` fail with `SESSION_UNSUPPORTED`.
+ * Keeps sessions in Memcached. Memcached is a cache: it may drop any session to make room, and drops all when it
+ * restarts. It cannot count or list sessions: `count()` and `scan()` fail with `SESSION_UNSUPPORTED`.
  *
  * With several servers, each session lives on one of them, chosen by consistent hashing. A server that is down fails the
  * requests for its own sessions and no others.
@@ -33,41 +43,29 @@ export interface MemcachedStoreOptions extends StoreOptions {
 export class MemcachedStore<Session extends object = any> extends SessionStore<Session> {
   /** @throws TypeError that names the wrong option */
   constructor(options: MemcachedStoreOptions) {
-    if (typeof options !== 'object' || options === null) {
-      // Not shown: it may be a list of servers, with passwords.
-      throw new TypeError(
-        `options must be an object with a memjs client; got ${options === null ? 'null' : typeof options}`,
-      )
-    }
+    checkOptions(options, rules, elsewhere)
     const { client, prefix = 'sess:', ...rest } = options
+    if (client === undefined) throw wrongOption('client', CLIENT, client)
     checkClient(client)
-    if (typeof prefix !== 'string' || !/^[!-~]+$/.test(prefix) || prefix.length > MAX_PREFIX) {
-      throw new TypeError(
-        `prefix must be printable ASCII without spaces, 1 to ${MAX_PREFIX} characters; got ${inspect(prefix)}`,
-      )
-    }
-    const servers = client.servers.map((server) => new Server(client, server as MemjsServer))
-    const backend = new MemcachedBackend({
-      servers,
-      place: placeOf(client, servers),
-      prefix,
-      // Less than the store's own deadline, so that one dead server never looks to it like all of them.
-      timeout: (rest.timeout ?? DEFAULT_TIMEOUT) / 2,
-      now: rest.now ?? Date.now,
-    })
-    super(backend, rest)
+    const servers = client.servers.map((server) => new Server(server))
+    // An application that chooses the server itself, by a `getServer` of its own, is taken at its word.
+    const choose = ownGetServer(client)
+    const indexOf = choose ? (key: string) => Number(choose(key)) : ringOf(servers.map(({ name }) => name))
+    const namespaces = servers.map((server) => new Namespace(server, prefix))
+    super(new MemcachedBackend(namespaces, indexOf), rest)
   }
 }
 
-/** An application that chooses the server itself, by a `getServer` of its own, is taken at its word. */
-function placeOf(client: MemjsClient, servers: readonly Server[]): (key: string) => number {
-  const choose = ownGetServer(client)
-  if (choose === undefined) return ringOf(servers.map(({ name }) => name))
-  return (key) => {
-    const place = Number(choose(key))
-    if (servers[place] !== undefined) return place
-    throw new TypeError(
-      `client.getServer must answer the place of a server, 0 to ${servers.length - 1}; got ${inspect(place)}`,
-    )
-  }
+const CLIENT = "a client of memjs, from Client.create('host:11211')"
+
+const rules: OptionRules = {
+  client: { wants: CLIENT, isRight: isClient },
+  prefix: {
+    wants: `printable ASCII without spaces, 1 to ${MAX_PREFIX} characters`,
+    isRight: (value) => typeof value === 'string' && /^[!-~]+$/.test(value) && value.length <= MAX_PREFIX,
+  },
+  ...storeRules,
 }
+
+/** What other stores call these options. */
+const elsewhere = { servers: 'client', keyPrefix: 'prefix' }

@@ -1,9 +1,11 @@
+import { until } from '@session-stores/testing'
 import { describe, expect, test } from 'vitest'
 import {
   freshPrefix,
   noMemcached,
   patientStore,
   recordOf,
+  recordsOf,
   testServer,
   testStore,
   unavailable,
@@ -114,16 +116,33 @@ describe.skipIf(noMemcached)('a generation that the server has lost', () => {
 
   test('a restart makes no old version valid again', async () => {
     const server = await testServer()
-    const { backend } = patientStore([server])
-    const other = patientStore([server]).backend
+    const records = recordsOf(patientStore([server]))
+    const other = recordsOf(patientStore([server]))
     // The server counts its cas anew after a restart: the same steps give the same numbers.
-    const first = await backend.write('key', recordOf('first'))
+    const first = await records.write('key', recordOf('first'))
     await server.kill()
     await server.start()
     await other.write('key', recordOf('second'))
-    expect(await backend.replace('key', recordOf('third'), first)).toBe('conflict')
+    expect(await records.replace('key', recordOf('third'), first)).toBe('conflict')
     expect((await other.read('key'))?.record.data).toBe('second')
   })
+})
+
+test.skipIf(noMemcached)('clearing while a server is down clears the others once, and fails', async () => {
+  const servers = [await testServer(), await testServer()] as const
+  const store = testStore([...servers])
+  await Promise.all(ids.map((id) => store.set(id, { a: 1 })))
+  await servers[1].kill()
+  const cleared = store.clear().catch((error) => error)
+  const here = await until('the other is cleared', async () => {
+    for (const id of ids) {
+      const session = await store.get(id).catch(() => undefined)
+      if (session === null) return id
+    }
+  })
+  await store.set(here, { a: 2 })
+  expect(await cleared).toMatchObject({ ...unavailable, cause: { code: 'ECONNREFUSED' } })
+  expect(await store.get(here), 'began after the others were cleared').toMatchObject({ a: 2 })
 })
 
 test.skipIf(noMemcached)('clearing fails while a server cannot be reached, and can be repeated', async () => {

@@ -1,8 +1,8 @@
 import { until } from '@session-stores/testing'
 import type { MemcachedServer } from '@session-stores/testing/memcached'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { exptimeFor } from '../src/expiry.ts'
-import { itemKey, keyOf, noMemcached, testServer, testStore } from './setup.ts'
+import { itemKey, keyOf, noMemcached, recordsOf, testServer, testStore } from './setup.ts'
 
 const SECOND = 1000
 const DAY = 24 * 60 * 60 * SECOND
@@ -84,27 +84,42 @@ describe.skipIf(noMemcached)('on a real server', () => {
 
   test('no write, replace or touch makes a session permanent, however little of it is left', async () => {
     const server = await testServer()
-    const { backend } = testStore([server])
+    const records = recordsOf(testStore([server]))
     for (const left of [-1000, 0, 1, 499, 999, 1000]) {
       const now = Date.now()
       const record = { data: '{}', createdAt: now, expiresAt: now + left }
-      const version = await backend.write(keyOf('id'), record)
+      const version = await records.write(keyOf('id'), record)
       const seconds = async () => {
         const left = await secondsLeft(server, 'id')
         expect(left).toBeGreaterThanOrEqual(0)
         expect(left).toBeLessThanOrEqual(4)
       }
       await seconds()
-      await backend.replace(keyOf('id'), { ...record, data: '{"a":1}' }, version)
+      await records.replace(keyOf('id'), { ...record, data: '{"a":1}' }, version)
       await seconds()
-      const stored = await backend.read(keyOf('id'))
-      await backend.touch(keyOf('id'), record.expiresAt + 1, stored?.version ?? '')
+      const stored = await records.read(keyOf('id'))
+      await records.touch(keyOf('id'), record.expiresAt + 1, stored?.version ?? '')
       await seconds()
     }
     await until(
       'the server collects it',
       async () => (await server.ask(`mg ${await itemKey(server, 'id')}`)) === 'EN\r\n',
     )
+  })
+
+  test('a store that was made while the clock was a fake goes by the real one afterwards', async () => {
+    const server = await testServer()
+    vi.useFakeTimers({ now: Date.now() - 400 * DAY, toFake: ['Date'] })
+    const store = testStore([server])
+    vi.useRealTimers()
+    for (const ms of [500 * SECOND, 45 * DAY]) {
+      const end = Date.now() + ms
+      await store.set('id', { cookie: { expires: new Date(end), originalMaxAge: ms } })
+      expect((await store.get('id'))?.cookie.expires.getTime()).toBe(end)
+      const early = (await secondsLeft(server, 'id')) * SECOND - ms
+      expect(early).toBeGreaterThan(-10 * SECOND)
+      expect(early).toBeLessThan(2 * 60 * 60 * SECOND)
+    }
   })
 
   test('a touch moves the expiry on the server too', async () => {

@@ -1,15 +1,11 @@
-import { channel } from 'node:diagnostics_channel'
-import type { EventEmitter } from 'node:events'
 import { Browser, buildApp, Gate, until } from '@session-stores/testing'
 import type { MemcachedServer } from '@session-stores/testing/memcached'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { MemcachedStore } from '../src/index.ts'
+import type { MemcachedStore } from '../src/index.ts'
 import { ringOf } from '../src/ring.ts'
-import { keyOf, noMemcached, testClient, testServer, testStore, testWire, unavailable } from './setup.ts'
+import { keyOf, noMemcached, testServer, testStore, unavailable } from './setup.ts'
 
 const TIMEOUT = 2000
-/** Of that, one server is waited for so long. */
-const ONE_SERVER = TIMEOUT / 2
 /** What a busy machine may add to a deadline. */
 const SLACK = 1000
 
@@ -58,7 +54,7 @@ async function visit(store: MemcachedStore, id: string, turn: number): Promise<S
 
 async function scene() {
   const servers = await Promise.all([testServer(), testServer(), testServer()])
-  const store = new MemcachedStore({ client: testClient(servers), timeout: TIMEOUT })
+  const store = testStore(servers, { timeout: TIMEOUT })
   const ids = Array.from({ length: 150 }, (_, n) => `session-${n}`)
   const place = ringOf(servers.map(({ address }) => address))
   const placeOf = (id: string) => place(keyOf(id))
@@ -72,7 +68,7 @@ async function scene() {
   const goOn = async () => {
     const before = load.seen.length
     const begun = performance.now()
-    await until('the load goes on', () => performance.now() - begun > ONE_SERVER && load.seen.length > before + 500)
+    await until('the load goes on', () => performance.now() - begun > TIMEOUT && load.seen.length > before + 500)
   }
   return { store, victim, load, own, goOn }
 }
@@ -83,7 +79,7 @@ function judge(seen: Seen[]): Seen[] {
   expect(others.filter(({ outcome }) => outcome !== 'found' && outcome !== 'saved')).toEqual([])
   const own = seen.filter(({ server }) => server === 1)
   for (const { outcome } of own) if (typeof outcome !== 'string') expect(outcome).toMatchObject(unavailable)
-  expect(Math.max(...seen.map(({ took }) => took))).toBeLessThan(ONE_SERVER + SLACK)
+  expect(Math.max(...seen.map(({ took }) => took))).toBeLessThan(TIMEOUT + SLACK)
   return own
 }
 
@@ -118,7 +114,7 @@ describe.skipIf(noMemcached)('one of three servers, under load', () => {
     expect(later.length, 'requests fail fast').toBeGreaterThan(20)
     for (const { outcome } of later) expect(outcome).toMatchObject(unavailable)
     later.sort((a, b) => a.took - b.took)
-    expect(later[Math.floor(later.length / 2)]?.took, 'half of them').toBeLessThan(300)
+    expect(later[Math.floor(later.length / 2)]?.took, 'half of them').toBeLessThan(TIMEOUT / 2)
     victim.resume()
     await until('it is used again', () => load.seen.slice(-200).every(({ outcome }) => typeof outcome === 'string'))
     const seen = judge(await load.end())
@@ -155,36 +151,9 @@ describe.skipIf(noMemcached)('a server that is out', () => {
     expect(await store.get('id')).toMatchObject({ a: 2 })
   })
 
-  test('is used again although the last question whether it is back got lost', async () => {
-    const wire = await testWire(await testServer())
-    const store = new MemcachedStore({ client: testClient([wire], { timeout: 60 }), timeout: 1000 })
-    await store.set('id', { a: 1 })
-    const lost = () => new Promise(() => {})
-    wire.cut(lost, lost)
-    await expect(store.get('id')).rejects.toMatchObject(unavailable)
-    const asked = performance.now()
-    await expect(store.get('id')).rejects.toMatchObject(unavailable)
-    // The question is given up after half a second: just before, it says nothing about now.
-    await until('it is almost given up', () => performance.now() - asked > 400)
-    expect(await store.get('id')).toMatchObject({ a: 1 })
-  })
-
-  test('is used again by the first request after its return although it is far away', async () => {
+  test('answers 503 at the deadline, however many requests follow', async () => {
     const server = await testServer()
-    const wire = await testWire(server)
-    wire.delay = 200
-    const store = testStore([wire])
-    await store.set('id', { a: 1 })
-    await server.kill()
-    for (let n = 0; n < 3; n += 1) await expect(store.get('id')).rejects.toMatchObject(unavailable)
-    await server.start()
-    expect(await store.get('id')).toBeNull()
-  })
-
-  test('answers 503 at the deadline although memjs goes on waiting, and however many requests postpone its timers', async () => {
-    const server = await testServer()
-    const client = testClient([server], { timeout: 60 })
-    const store = new MemcachedStore({ client, timeout: 400 })
+    const store = testStore([server], { timeout: 400 })
     await store.set('id', { a: 1 })
     await server.pause()
     const begun = performance.now()
@@ -195,43 +164,31 @@ describe.skipIf(noMemcached)('a server that is out', () => {
       request.catch(() => {})
       await new Promise((resolve) => setTimeout(resolve, 5))
     }
-    for (const request of requests) await expect(request).rejects.toMatchObject(unavailable)
+    for (const request of requests) {
+      await expect(request).rejects.toMatchObject({
+        ...unavailable,
+        cause: { message: `${server.address} has not answered` },
+      })
+    }
     expect(performance.now() - begun).toBeLessThan(400 + 200 + SLACK)
     server.resume()
     expect(await store.get('id')).toMatchObject({ a: 1 })
   })
 
-  test('an answer that came while the process was busy beyond the deadline counts', async () => {
-    const client = testClient([await testServer()], { timeout: 60 })
-    const store = new MemcachedStore({ client, timeout: 400 })
-    await store.set('id', { a: 1 })
-    const request = store.get('id')
-    const begun = performance.now()
-    while (performance.now() - begun < 300) {}
-    expect(await request).toMatchObject({ a: 1 })
-  })
-
-  test('leaves nothing behind, however often it is out', async () => {
+  test('leaves no connection behind, however often it is out', async () => {
     const server = await testServer()
-    const client = testClient([server], { timeout: 0.25 })
-    const store = new MemcachedStore({ client, timeout: TIMEOUT })
+    const store = testStore([server], { timeout: TIMEOUT })
     await store.set('id', { a: 1 })
-    const memjs = client.servers[0] as unknown as EventEmitter & Record<string, object>
-    const tables = ['responseCallbacks', 'errorCallbacks', 'connectCallbacks', 'requestTimeouts']
-    const left = () => ({
-      sockets: process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length,
-      waiting: tables.map((table) => Object.keys(memjs[table] as object).length),
-      listeners: memjs.listenerCount('authenticated'),
-    })
-    const before = left()
+    const sockets = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length
+    const before = sockets()
     for (let round = 0; round < 3; round += 1) {
       await server.pause()
       for (let n = 0; n < 5; n += 1) await expect(store.get('id')).rejects.toMatchObject(unavailable)
-      expect(left().sockets, 'connections given up').toBeLessThanOrEqual(before.sockets)
+      expect(sockets(), 'a few for pings').toBeLessThanOrEqual(before + 8)
       server.resume()
       await until('it is used again', async () => (await store.get('id'))?.a === 1)
+      await until('all but one connection are closed', () => sockets() === before)
     }
-    expect(left()).toEqual(before)
   })
 
   test('does not make a ping fail while another one answers', async () => {
@@ -256,13 +213,9 @@ describe.skipIf(noMemcached)('a server that is out', () => {
     expect(await store.get('id')).toMatchObject({ a: 1 })
   })
 
-  test('leaves nothing on the console; what memjs says goes to a diagnostics channel, without ids or data', async () => {
+  test('leaves nothing on the console, and no ids or data in the error', async () => {
     const prints = (['log', 'info', 'warn', 'error', 'debug'] as const).map((name) => vi.spyOn(console, name))
-    const messages: unknown[] = []
-    const listen = (message: unknown) => messages.push(message)
-    channel('session-stores:memcached:log').subscribe(listen)
     onTestFinished(() => {
-      channel('session-stores:memcached:log').unsubscribe(listen)
       vi.restoreAllMocks()
     })
     const server = await testServer()
@@ -270,12 +223,10 @@ describe.skipIf(noMemcached)('a server that is out', () => {
     await store.set('the-secret-id', { secret: 'data' })
     await server.kill()
     const error = await store.get('the-secret-id').catch((each) => each)
-    expect(error).toMatchObject(unavailable)
-    expect(messages.length).toBeGreaterThan(0)
-    expect(messages[0]).toEqual({ message: expect.stringContaining(server.address) })
-    for (const text of [JSON.stringify(messages), `${error.stack}${error.cause?.stack}`]) {
-      expect(text).not.toMatch(new RegExp(`the-secret-id|secret|${keyOf('the-secret-id')}`))
-    }
+    expect(error).toMatchObject({ ...unavailable, cause: { message: expect.stringContaining(server.address) } })
+    expect(`${error.stack}${error.cause?.stack}`).not.toMatch(
+      new RegExp(`the-secret-id|secret|${keyOf('the-secret-id')}`),
+    )
     for (const print of prints) expect(print).not.toHaveBeenCalled()
   })
 })
@@ -297,7 +248,7 @@ describe.skipIf(noMemcached)('behind @fastify/session', () => {
     const begun = performance.now()
     gate.open()
     expect((await saves).status, 'a request that has loaded its session').toBe(503)
-    expect(performance.now() - begun).toBeLessThan(ONE_SERVER + SLACK)
+    expect(performance.now() - begun).toBeLessThan(TIMEOUT + SLACK)
     for (const path of ['/me', '/slow/me']) {
       const response = await browser.request('GET', path)
       expect(response.status).toBe(503)
@@ -307,27 +258,4 @@ describe.skipIf(noMemcached)('behind @fastify/session', () => {
     expect(browser.cookie).toBe(cookie)
     expect((await browser.get('/me')).user).toBe('ada')
   })
-})
-
-test.skipIf(noMemcached)('a connection that the server closes while nobody uses it is not noticed', async () => {
-  const server = await testServer('-o', 'idle_timeout=1')
-  const store = testStore([server])
-  await store.set('id', { a: 1 })
-  await until('the server has closed it', async () => (await server.stat('idle_kicks')) === 1)
-  expect(await store.get('id')).toMatchObject({ a: 1 })
-})
-
-test.skipIf(noMemcached)('an application that uses the same client itself is not disturbed', async () => {
-  const server = await testServer()
-  const wire = await testWire(server)
-  const client = testClient([wire])
-  const store = new MemcachedStore({ client })
-  const rounds = Array.from({ length: 200 }, async (_, n) => {
-    await Promise.all([client.set(`key${n}`, `value${n}`, {}), store.set(`id${n}`, { n })])
-    const [found, session] = await Promise.all([client.get(`key${n}`), store.get(`id${n}`)])
-    expect(`${found.value}`).toBe(`value${n}`)
-    expect(session).toMatchObject({ n })
-  })
-  await Promise.all(rounds)
-  expect(wire.connections).toBe(1)
 })

@@ -5,8 +5,7 @@ import { dataFolder, freePort, removeFolder } from '@session-stores/testing'
 import { MemcachedServer } from '@session-stores/testing/memcached'
 import { findProgram } from '@session-stores/testing/unprivileged'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { MemcachedStore } from '../src/index.ts'
-import { noMemcached, testClient, testServer, unavailable } from './setup.ts'
+import { noMemcached, testClient, testServer, testStore, unavailable } from './setup.ts'
 
 const noSasl = noMemcached || process.env.SKIP_SASL === '1'
 
@@ -33,7 +32,7 @@ describe.skipIf(noSasl)('a server with SASL', () => {
 
   test('keeps sessions for those who log in, also after a restart', async () => {
     const server = await saslServer()
-    const store = new MemcachedStore({ client: testClient([server], { username, password: 'secret' }) })
+    const store = testStore([], { client: testClient([server], { username, password: 'secret' }) })
     for (let round = 0; round < 2; round += 1) {
       await Promise.all(Array.from({ length: 20 }, (_, n) => store.set(`id${n}`, { n })))
       expect(await store.get('id7')).toMatchObject({ n: 7 })
@@ -47,20 +46,28 @@ describe.skipIf(noSasl)('a server with SASL', () => {
     ['a wrong password', { username, password: 'wrong' }],
     ['no password', {}],
   ])('answers %s with a 503 that says so, each time', async (_, options) => {
-    const store = new MemcachedStore({ client: testClient([await saslServer()], options) })
+    const store = testStore([], { client: testClient([await saslServer()], options) })
     for (let n = 0; n < 3; n += 1) {
       await expect(store.get('id')).rejects.toMatchObject({
         ...unavailable,
-        cause: { message: 'Memcached server authentication failed!' },
+        cause: { message: expect.stringContaining('refused the log-in: check the username and password') },
       })
     }
   })
 })
 
+test.skipIf(noSasl)('the client’s credentials are read for each connection', async () => {
+  const client = testClient([await saslServer()], { username: 'ada@tests', password: 'wrong' })
+  const store = testStore([], { client })
+  await expect(store.set('id', { a: 1 })).rejects.toMatchObject(unavailable)
+  for (const server of client.servers) Object.assign(server, { password: 'secret' })
+  await store.set('id', { a: 1 })
+  expect(await store.get('id')).toMatchObject({ a: 1 })
+})
+
 test.skipIf(noMemcached)('a server without SASL does not mind a client with a password', async () => {
-  const store = new MemcachedStore({
-    client: testClient([await testServer()], { username: 'ada', password: 'secret' }),
-  })
+  const client = testClient([await testServer()], { username: 'ada', password: 'secret' })
+  const store = testStore([], { client })
   await store.set('id', { a: 1 })
   expect(await store.get('id')).toMatchObject({ a: 1 })
 })

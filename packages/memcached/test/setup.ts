@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { SessionRecord } from '@session-stores/core'
+import { newVersion, type SessionRecord, type StoredRecord, type Version } from '@session-stores/core'
 import { MemcachedServer } from '@session-stores/testing/memcached'
 import { Wire } from '@session-stores/testing/memcached-wire'
 import memjs from 'memjs'
@@ -10,7 +10,7 @@ import { MemcachedStore, type MemcachedStoreOptions } from '../src/index.ts'
 export const noMemcached = process.env.SKIP_MEMCACHED === '1'
 
 /** What it can do beyond the five verbs. */
-export const abilities = ['ping', 'clear'] as const
+export const abilities = ['ping', 'insert', 'clear'] as const
 
 /** So many servers for the tests of a `describe`. */
 export function useServers(count: number, ...options: string[]): () => MemcachedServer[] {
@@ -56,12 +56,29 @@ export function testStore(servers: Address[], options: Partial<MemcachedStoreOpt
   return store
 }
 
-/**
- * The same for a test that is not about time, and asks for much at once: on a busy machine neither memjs nor the store gives
- * up.
- */
+/** The same for a test that is not about time, and asks for much at once: it does not give up on a busy machine. */
 export function patientStore(servers: Address[], options: Partial<MemcachedStoreOptions> = {}): MemcachedStore {
-  return testStore(servers, { client: testClient(servers, { timeout: 20 }), timeout: 40_000, ...options })
+  return testStore(servers, { timeout: 40_000, ...options })
+}
+
+/** The records of a store; each write makes its version. */
+export function recordsOf({ backend }: MemcachedStore) {
+  return {
+    read: async (key: string) => (await backend.read(key)) as StoredRecord | undefined,
+    async write(key: string, record: SessionRecord): Promise<Version> {
+      const version = newVersion()
+      await backend.write(key, record, version)
+      return version
+    },
+    /** The new version, or why there is none. */
+    async replace(key: string, record: SessionRecord, expected: Version): Promise<Version | 'conflict' | 'missing'> {
+      const version = newVersion()
+      const answer = await backend.replace(key, record, version, expected)
+      return answer === 'replaced' ? version : answer
+    },
+    touch: async (key: string, expiresAt: number, expected: Version) => backend.touch(key, expiresAt, expected),
+    remove: async (key: string) => backend.remove(key),
+  }
 }
 
 interface Address {

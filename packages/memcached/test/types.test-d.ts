@@ -9,6 +9,8 @@ const untyped: PluginStore = new MemcachedStore({ client })
 const typed: PluginStore = new MemcachedStore<Session>({ client: memjs.Client.create(), prefix: 'app:', ttl: 1000 })
 for (const store of [untyped, typed]) Fastify().register(fastifySession, { secret: 'x'.repeat(32), store })
 
+new MemcachedStore({ client, prefix: undefined, ttl: undefined })
+
 // @ts-expect-error there must be a client
 new MemcachedStore({})
 // @ts-expect-error and it must be one

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { freshPrefix, noMemcached, patientStore, recordOf, useServers } from './setup.ts'
+import { freshPrefix, noMemcached, patientStore, recordOf, recordsOf, useServers } from './setup.ts'
 
 describe.skipIf(noMemcached)('64 writers at once on one session', () => {
   const servers = useServers(1)
@@ -19,7 +19,7 @@ describe.skipIf(noMemcached)('64 writers at once on one session', () => {
 
   test('of 64 who replace one version, one succeeds, also when others touch it meanwhile', async () => {
     const prefix = freshPrefix()
-    const backends = Array.from({ length: 16 }, () => patientStore(servers(), { prefix }).backend)
+    const backends = Array.from({ length: 16 }, () => recordsOf(patientStore(servers(), { prefix })))
     const backendOf = (n: number) => backends[n % 16] as (typeof backends)[0]
     let touched = 0
     for (let round = 0; round < 20; round += 1) {

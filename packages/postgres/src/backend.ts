@@ -1,161 +1,181 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { type Backend, newVersion, type SessionRecord, type StoredRecord, type Version } from '@session-stores/core'
-import type { Connections, PostgresResult } from './connections.ts'
-import { fromColumn, toColumn } from './json.ts'
+import type {
+  Backend,
+  Batch,
+  Call,
+  Change,
+  ChangeAnswer,
+  Cutoff,
+  KeyedRecord,
+  SessionRecord,
+  StoredRecord,
+  Version,
+  Work,
+} from '@session-stores/core'
+import type { Database } from './database.ts'
+import { arrayOf, type PostgresResult, type Values } from './driver.ts'
+import { changeMany, readMany } from './many.ts'
+import { idOf, keyOf, recordOf, valuesOf } from './rows.ts'
 import type { Schema } from './schema.ts'
-import type { Statement, Statements } from './statements.ts'
+import { BEYOND, SLOT, type Statement, type Statements } from './statements.ts'
 
-/** How many records one statement of pruning deletes. */
+/** How many records one batch deletes that have expired. */
 const PRUNE_BATCH = 500
-/** How long it rests after a batch with more to come, in times of what that took: requests are to notice nothing. */
-const PRUNE_REST = 3
-/** The least time that a ping may take, in ms. */
-const LEAST_PING_TIMEOUT = 100
-/** How many records a scan reads at once: at most about 6 MB with the default `maxBytes`. */
+/** How many slots one batch looks through for records that are over by their age. */
+const SLOTS_BATCH = 200
+/** How many records one batch counts. */
+const COUNT_BATCH = 5000
+/** How many records one batch of a scan reads: at most about 6 MB with the default `maxBytes`. */
 const SCAN_BATCH = 100
-/** How long counting may take, in ms: as long as core lets it. */
-const WHOLE_TABLE_TIMEOUT = 60_000
-/** How many records one statement of clearing deletes. */
-const CLEAR_BATCH = 2000
+/** How many of a user's records one batch holds. */
+const USER_BATCH = 100
+/** How many records one batch of clearing deletes. */
+const CLEAR_BATCH = 1000
 
-/** A place in the index on the expiry: both in ms. */
-interface Place {
-  slot: number
-  createdAt: number
-}
+/** Of no table: it is to tell whether the server can be reached and used. */
+const PING: Statement = { text: 'select 1', reads: true }
 
-/** Before everything. */
-const FIRST: Place = { slot: 0, createdAt: 0 }
+/** After everything in the index on the expiry. */
+const LAST: Position = [BEYOND, BEYOND]
+/** What the places begin with where pruning goes on by age. */
+const BY_AGE = 'age '
+/** The most that a time can be away from the epoch, in ms: sessions do not end by their age where that is the cut-off. */
+const MAX_TIME = 8.64e15
+/** Before every key, as the server reads it. */
+const FIRST_ID = '\\x'
+
+/** A place in the index on the expiry: slot and `created_at`. */
+type Position = [string, string]
 
 /** The verbs as SQL statements, each of which is a transaction of its own. */
 export class PostgresBackend implements Backend {
   readonly name = 'postgres'
-  readonly #connections: Connections
-  readonly #statements: Statements
+  readonly #database: Database
   readonly #schema: Schema
-  /** Where the last batch of pruning ended, when there are more: the next need not pass over what that one has deleted. */
-  #pruned = FIRST
 
-  constructor(connections: Connections, statements: Statements, schema: Schema) {
-    this.#connections = connections
-    this.#statements = statements
+  constructor(database: Database, schema: Schema) {
+    this.#database = database
     this.#schema = schema
   }
 
-  async read(key: string): Promise<StoredRecord | undefined> {
-    const { rows } = await this.#run(this.#statements.read, [idOf(key)])
+  async read(key: string, call: Call): Promise<StoredRecord | undefined> {
+    const { rows } = await this.#run('read', [idOf(key)], call)
     const [row] = rows
     return row && { record: recordOf(row), version: row[4] as string }
   }
 
-  async write(key: string, record: SessionRecord): Promise<Version> {
-    const version = newVersion()
-    await this.#run(this.#statements.write, [idOf(key), ...valuesOf(record), version])
-    return version
+  async write(key: string, record: SessionRecord, version: Version, call: Call): Promise<void> {
+    await this.#run('write', [idOf(key), ...valuesOf(record), version], call)
   }
 
-  async replace(key: string, record: SessionRecord, version: Version): Promise<Version | 'conflict' | 'missing'> {
-    const next = newVersion()
-    const { rows } = await this.#run(this.#statements.replace, [idOf(key), ...valuesOf(record), next, version])
-    const answer = rows[0]?.[0] as 'replaced' | 'conflict' | 'missing'
-    return answer === 'replaced' ? next : answer
+  async replace(key: string, record: SessionRecord, version: Version, expected: Version, call: Call) {
+    const { rows } = await this.#run('replace', [idOf(key), ...valuesOf(record), version, expected], call)
+    return rows[0]?.[0] as 'replaced' | 'conflict' | 'missing'
   }
 
-  async touch(key: string, expiresAt: number, version: Version): Promise<boolean> {
-    const { rowCount } = await this.#run(this.#statements.touch, [idOf(key), timestampOf(expiresAt), version])
+  async insert(key: string, record: SessionRecord, version: Version, call: Call): Promise<'inserted' | 'exists'> {
+    const { rowCount } = await this.#run('insert', [idOf(key), ...valuesOf(record), version], call)
+    return rowCount === 1 ? 'inserted' : 'exists'
+  }
+
+  async touch(key: string, expiresAt: number, expected: Version, _: string | undefined, call: Call): Promise<boolean> {
+    const { rowCount } = await this.#run('touch', [idOf(key), `${expiresAt}`, expected], call)
     return rowCount === 1
   }
 
-  async remove(key: string): Promise<boolean> {
-    const { rowCount } = await this.#run(this.#statements.remove, [idOf(key)])
+  async remove(key: string, call: Call): Promise<boolean> {
+    const { rowCount } = await this.#run('remove', [idOf(key)], call)
     return rowCount === 1
   }
 
-  async ping(): Promise<void> {
-    // While the server is down core asks again and again; the questions that hang must not fill the pool.
-    await this.#connections.run(this.#statements.ping, [], Math.max(LEAST_PING_TIMEOUT, this.#connections.timeout / 4))
+  readMany(keys: string[], call: Call): Promise<(StoredRecord | undefined)[]> {
+    return readMany(keys, (statement, values) => this.#run(statement, values, call))
   }
 
-  async prune(now: number): Promise<{ removed: number; done: boolean }> {
-    const begun = performance.now()
-    const { slot, createdAt } = this.#pruned
-    this.#pruned = FIRST
-    const values = [timestampOf(now), PRUNE_BATCH, timestampOf(slot), timestampOf(createdAt)]
-    const { rows } = await this.#run(this.#statements.prune, values)
-    if (rows.length < PRUNE_BATCH) return { removed: rows.length, done: true }
-    this.#pruned = rows.map(placeOf).reduce(later)
-    const took = performance.now() - begun
-    // Well within the time that core gives a batch.
-    await sleep(Math.min(PRUNE_REST * took, (this.#connections.timeout - took) / 2))
-    return { removed: rows.length, done: false }
+  changeMany(changes: Change[], call: Call): Promise<(ChangeAnswer | Error)[]> {
+    return changeMany(changes, (statement, values) => this.#run(statement, values, call))
   }
 
-  async count(now: number): Promise<number> {
-    const { rows } = await this.#run(this.#statements.count, [timestampOf(now)], WHOLE_TABLE_TIMEOUT)
-    return Number(rows[0]?.[0])
+  async ping(_: Work, call: Call): Promise<void> {
+    await this.#database.run(PING, [], call)
   }
 
-  async *scan(): AsyncGenerator<{ key: string; record: SessionRecord }, void, undefined> {
-    let last = Buffer.alloc(0)
-    for (;;) {
-      const { rows } = await this.#run(this.#statements.scan, [last, SCAN_BATCH])
-      for (const [id, ...row] of rows) {
-        last = Buffer.from(id as string, 'hex')
-        yield { key: last.toString('base64url'), record: recordOf(row) }
-      }
-      if (rows.length < SCAN_BATCH) return
-    }
+  /** First by expiry, in as many batches as that takes; then, if sessions are to end by their age, by that. */
+  async prune({ expiresAt, createdAt }: Cutoff, from: string | undefined, call: Call) {
+    if (from?.startsWith(BY_AGE)) return this.#pruneOld(createdAt, from.slice(BY_AGE.length), call)
+    const values = [`${expiresAt}`, `${call.now}`, ...(positionOf(from) ?? LAST), `${PRUNE_BATCH}`]
+    const { rows } = await this.#run('prune', values, call)
+    const removed = rows.length
+    if (removed === PRUNE_BATCH) return { removed, next: (rows as string[][]).reduce(earlier).join() }
+    return { removed, next: createdAt > -MAX_TIME ? `${BY_AGE}-${BEYOND}` : undefined }
   }
 
-  async clear(): Promise<void> {
-    let last = Buffer.alloc(0)
-    for (;;) {
-      const { rows } = await this.#run(this.#statements.clear, [last, CLEAR_BATCH])
-      if (rows.length < CLEAR_BATCH) return
-      const ids = rows.map(([id]) => id as string).sort()
-      last = Buffer.from(ids[ids.length - 1] as string, 'hex')
-    }
+  /** @param from the slot up to which all have been looked at */
+  async #pruneOld(createdAt: number, from: string, call: Call): Promise<Batch & { removed: number }> {
+    const { rows } = await this.#run('pruneOld', [`${createdAt}`, from, `${SLOTS_BATCH}`, `${PRUNE_BATCH}`], call)
+    const [removed, looked, last] = rows[0] as [string, string, string | null]
+    if (Number(removed) === PRUNE_BATCH) return { removed: PRUNE_BATCH, next: BY_AGE + from }
+    return { removed: Number(removed), next: Number(looked) < SLOTS_BATCH ? undefined : BY_AGE + last }
   }
 
-  async #run(statement: Statement, values: unknown[], timeout?: number): Promise<PostgresResult> {
-    const looking = this.#schema.ready()
-    if (looking) await looking
+  async count({ expiresAt, createdAt }: Cutoff, from: string | undefined, call: Call) {
+    const due = `${Math.trunc(expiresAt / SLOT)}`
+    const place = (from?.split(',') ?? [due, `-${BEYOND}`, '0']) as [string, string, string]
+    const [slot, at, skip] = place
+    const isDue = slot === due && at !== BEYOND
+    const values = [...place, `${COUNT_BATCH}`, `${createdAt}`]
+    const { rows } = await (isDue
+      ? this.#run('countDue', [...values, `${expiresAt}`], call)
+      : this.#run('countLater', values, call))
+    const [live, seen, lastSlot, lastAt, level] = rows[0] as [string, string, string, string, string]
+    if (Number(seen) < COUNT_BATCH) return { count: Number(live), next: isDue ? `${due},${BEYOND},0` : undefined }
+    const counted = lastSlot === slot && lastAt === at ? Number(skip) + Number(level) : level
+    return { count: Number(live), next: `${lastSlot},${lastAt},${counted}` }
+  }
+
+  async scan(from = FIRST_ID, call: Call): Promise<Batch & { records: KeyedRecord[] }> {
+    const { rows } = await this.#run('scan', [from, `${SCAN_BATCH}`], call)
+    return batchOf(rows, SCAN_BATCH)
+  }
+
+  async clear(from = FIRST_ID, call: Call): Promise<Batch> {
+    const { rows } = await this.#run('clear', [from, `${CLEAR_BATCH}`], call)
+    const [count, last] = rows[0] as [string, string | null]
+    return { next: Number(count) < CLEAR_BATCH ? undefined : `\\x${last}` }
+  }
+
+  async findByUser(userId: string, from = FIRST_ID, call: Call): Promise<Batch & { records: KeyedRecord[] }> {
+    const { rows } = await this.#run('findByUser', [userId, from, `${USER_BATCH}`], call)
+    return batchOf(rows, USER_BATCH)
+  }
+
+  async removeOfUser(userId: string, keys: string[], call: Call): Promise<number> {
+    const { rowCount } = await this.#run('removeOfUser', [arrayOf(keys.map(idOf)), userId], call)
+    return rowCount ?? 0
+  }
+
+  async #run(statement: keyof Statements, values: Values, call: Call): Promise<PostgresResult> {
+    const statements = this.#schema.statements ?? (await this.#schema.find(call))
     try {
-      return await this.#connections.run(statement, values, timeout)
+      return await this.#database.run(statements[statement], values, call)
     } catch (error) {
       throw this.#schema.explain(error)
     }
   }
 }
 
-function placeOf([slot, createdAt]: (string | null)[]): Place {
-  return { slot: Number(slot), createdAt: Number(createdAt) }
+function positionOf(from: string | undefined): Position | undefined {
+  return from?.split(',') as Position | undefined
 }
 
-function later(a: Place, b: Place): Place {
-  return b.slot > a.slot || (b.slot === a.slot && b.createdAt > a.createdAt) ? b : a
+function earlier(a: string[], b: string[]): string[] {
+  const [slotA, createdA] = a.map(Number) as [number, number]
+  const [slotB, createdB] = b.map(Number) as [number, number]
+  return slotB < slotA || (slotB === slotA && createdB < createdA) ? b : a
 }
 
-/** The key is a SHA-256 in base64url: 32 bytes in the table. */
-function idOf(key: string): Buffer {
-  return Buffer.from(key, 'base64url')
-}
-
-/** In the order of the columns: data, user_id, created_at, expires_at. */
-function valuesOf({ data, userId, createdAt, expiresAt }: SessionRecord): unknown[] {
-  return [toColumn(data), userId ?? null, timestampOf(createdAt), timestampOf(expiresAt)]
-}
-
-function recordOf([data, userId, createdAt, expiresAt]: (string | null)[]): SessionRecord {
-  return {
-    data: fromColumn(data as string),
-    createdAt: Number(createdAt),
-    expiresAt: Number(expiresAt),
-    ...(userId !== null && userId !== undefined && { userId }),
-  }
-}
-
-/** As text, which is exact to the millisecond at any distance; a number of seconds would not be. */
-function timestampOf(ms: number): string {
-  return new Date(ms).toISOString().replace(/^\+0*/, '')
+/** @param size of a full batch, after which there may be more */
+function batchOf(rows: Values[], size: number): Batch & { records: KeyedRecord[] } {
+  const records = rows.map(([hex, ...row]) => ({ key: keyOf(hex as string), record: recordOf(row) }))
+  const last = rows.at(size - 1)?.[0]
+  return { records, next: last ? `\\x${last}` : undefined }
 }

@@ -10,12 +10,15 @@ export interface Cancellable {
 
 /** The number that marks a connection as one that only cancels, by the protocol. */
 const CANCEL_REQUEST = 80877102
+/** When a request is given up that does not get through, in ms: nobody waits for it but a connection to be closed. */
+const GIVE_UP_AFTER = 500
 
 /**
- * Asks the server to stop what it does for this connection, by the protocol's way: over another one, without waiting
- * for an answer, since there is none. Resolves when the server has taken note, or after `within` ms; never rejects.
+ * Asks the server to stop what it does for this connection, by the protocol's way (PostgreSQL manual, "Canceling Requests
+ * in Progress"): over another connection, without an answer. `pg` has a method for that too, `client.cancel`, which is not
+ * documented and warns of its own removal. Resolves when the server has taken note, or does not; never rejects.
  */
-export function cancelQuery({ host, port, processID, secretKey }: Cancellable, within: number): Promise<void> {
+export function cancelQuery({ host, port, processID, secretKey }: Cancellable): Promise<void> {
   if (!host || !port || typeof processID !== 'number' || typeof secretKey !== 'number') return Promise.resolve()
   const request = Buffer.alloc(16)
   request.writeInt32BE(16, 0)
@@ -23,14 +26,11 @@ export function cancelQuery({ host, port, processID, secretKey }: Cancellable, w
   request.writeInt32BE(processID, 8)
   request.writeInt32BE(secretKey, 12)
   return new Promise((resolve) => {
-    const socket = host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host)
-    const timer = setTimeout(() => socket.destroy(), within)
+    const signal = AbortSignal.timeout(GIVE_UP_AFTER)
+    const socket = connect(host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}`, signal } : { host, port, signal })
     socket.on('connect', () => socket.write(request))
     socket.on('data', () => socket.destroy()) // no server says anything here
     socket.on('error', () => {})
-    socket.on('close', () => {
-      clearTimeout(timer)
-      resolve()
-    })
+    socket.on('close', () => resolve())
   })
 }

@@ -1,9 +1,10 @@
-import { inspect } from 'node:util'
+import { type OptionRule, wrongOption } from '@session-stores/core'
 
-/** Names in SQL, quoted once, where the store is built. */
+/** Names in SQL, quoted once. */
 export interface Names {
-  /** The table, and the schema if one was given. For error messages. */
+  /** The table, and the schema if it is known. For error messages. */
   readonly plain: string
+  /** Undefined while it is left to the `search_path`. */
   readonly schema: string | undefined
   readonly table: string
   /** Which migrations the table has had. */
@@ -17,10 +18,23 @@ export interface Names {
 const MAX_BYTES = 63
 const SUFFIXES = { migrations: '_migrations', slotIndex: '_slot_idx', userIndex: '_user_idx' }
 
+type Option = 'schema' | 'table'
+
+/** What a name must be. The table's leaves room for what is added to it. */
+export function nameRule(option: Option): OptionRule {
+  const added = option === 'table' ? Math.max(...Object.values(SUFFIXES).map((suffix) => suffix.length)) : 0
+  const maxBytes = MAX_BYTES - added
+  return {
+    wants: `a name of 1 to ${maxBytes} bytes, without NUL`,
+    isRight: (name) =>
+      typeof name === 'string' && name !== '' && !name.includes('\0') && Buffer.byteLength(name) <= maxBytes,
+  }
+}
+
 /** @throws TypeError naming the option, what it wants and what it got */
 export function namesFor(schema: string | undefined, table: string): Names {
-  checkName('table', table, MAX_BYTES - Math.max(...Object.values(SUFFIXES).map((suffix) => suffix.length)))
-  if (schema !== undefined) checkName('schema', schema, MAX_BYTES)
+  check('table', table)
+  if (schema !== undefined) check('schema', schema)
   const prefix = schema === undefined ? '' : `${quoted(schema)}.`
   return {
     plain: schema === undefined ? table : `${schema}.${table}`,
@@ -32,9 +46,9 @@ export function namesFor(schema: string | undefined, table: string): Names {
   }
 }
 
-function checkName(option: string, name: unknown, maxBytes: number): void {
-  if (typeof name === 'string' && name !== '' && !name.includes('\0') && Buffer.byteLength(name) <= maxBytes) return
-  throw new TypeError(`${option} must be a name of 1 to ${maxBytes} bytes; got ${inspect(name, { depth: 0 })}`)
+function check(option: Option, name: unknown): void {
+  const { wants, isRight } = nameRule(option)
+  if (!isRight(name)) throw wrongOption(option, wants, name)
 }
 
 function quoted(name: string): string {

@@ -2,16 +2,19 @@ import { type Names, namesFor } from './identifiers.ts'
 import { SLOT } from './statements.ts'
 
 export interface SchemaOptions {
-  /** Which schema the table is in. @default the first one of the connection's `search_path` */
-  schema?: string
+  /**
+   * Which schema the table is in.
+   * @default found once, where the store is first used, by the `search_path` of the connection it is used on
+   */
+  schema?: string | undefined
   /** @default 'sessions' */
-  table?: string
+  table?: string | undefined
   /**
    * Makes the table `unlogged`: saves are faster, since nothing is written to the write-ahead log, and **after a crash of
    * the database server all sessions are gone**; replicas have none of them. Only for a table that is not there yet.
    * @default false
    */
-  unlogged?: boolean
+  unlogged?: boolean | undefined
 }
 
 /** One step from nothing to the schema that this version of the package works with. */
@@ -42,7 +45,7 @@ export const SCHEMA_VERSION = steps.length
 /**
  * A touch moves `expires_at` and nothing else. Were that column indexed, each touch would write to all indexes anew, so the
  * index is on its quarter of an hour, which seldom changes. Measured on Postgres 15.18 (18.4 where it differs) by
- * bench/expiry-index.ts: 100,000 live sessions, 1,000,000 touches, autovacuum on; MiB before → after.
+ * apps/bench/src/postgres/expiry-index.ts: 100,000 live sessions, 1,000,000 touches, autovacuum on; MiB before → after.
  *
  * | index on, fillfactor                 | heap-only updates | WAL a touch | table       | all indexes |
  * | ------------------------------------ | ----------------- | ----------- | ----------- | ----------- |
@@ -72,10 +75,10 @@ create ${unlogged ? 'unlogged ' : ''}table ${table} (
   id bytea primary key,
   data json not null,
   user_id text,
-  created_at timestamptz not null,
-  expires_at timestamptz not null,
+  created_at bigint not null,
+  expires_at bigint not null,
   version text not null,
-  expires_slot timestamptz not null generated always as (date_bin('${SLOT}', expires_at, 'epoch')) stored
+  expires_slot bigint not null generated always as (expires_at / ${SLOT}) stored
 ) with (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05);
 
 create index ${slotIndex} on ${table} (expires_slot, created_at);

@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto'
-import type { Connections, Run } from './connections.ts'
+import { once } from 'node:events'
+import { TryAgain } from '@session-stores/core'
+import type { StatementCall } from './connections.ts'
+import type { Database, Run } from './database.ts'
 import { SessionSchemaMismatch, sqlState } from './errors.ts'
-import type { Names } from './identifiers.ts'
-import { type Migration, SCHEMA_VERSION } from './migrations.ts'
-import type { Statement } from './statements.ts'
+import { type Names, namesFor } from './identifiers.ts'
+import { migrations, SCHEMA_VERSION } from './migrations.ts'
+import { type Statements, statementsFor } from './statements.ts'
 
 /** How long a migration may take, in ms, waiting for other processes' included. */
 const MIGRATION_TIMEOUT = 60_000
@@ -17,85 +20,98 @@ const NOT_ALLOWED = '42501'
 /** For one migration at a time in a database: two that make their schema would trip over each other, too. */
 const LOCK = createHash('sha256').update('session-stores migrations').digest().readBigInt64BE().toString()
 
-/** Sees to it that the table is there before the first statement. A failure is forgotten: the next use looks again. */
+/** The options of a store that are about its table. */
+export interface TableOptions {
+  schema: string | undefined
+  table: string
+  unlogged: boolean
+  migrateOnFirstUse: boolean
+}
+
+/**
+ * Finds the table, or makes it. Once found, every statement names its schema: whatever `search_path` somebody leaves on a
+ * connection, the store's table is the same, and none is made besides.
+ */
 export class Schema {
-  readonly #connections: Connections
-  readonly #names: Names
-  readonly #migrations: Migration[]
-  readonly #versionStatement: Statement
-  readonly #migrateOnFirstUse: boolean
-  #ready = false
-  #looking: Promise<void> | undefined
+  readonly #database: Database
+  /** With the schema, once it is known. */
+  #options: TableOptions
+  #names: Names
+  #migrating: Promise<void> | undefined
+  /** For the table, once it was found and is the right one. */
+  statements: Statements | undefined
 
-  constructor(
-    connections: Connections,
-    names: Names,
-    migrations: Migration[],
-    versionStatement: Statement,
-    migrateOnFirstUse: boolean,
-  ) {
-    this.#connections = connections
-    this.#names = names
-    this.#migrations = migrations
-    this.#versionStatement = versionStatement
-    this.#migrateOnFirstUse = migrateOnFirstUse
+  /** @throws TypeError when a name cannot be one */
+  constructor(database: Database, options: TableOptions) {
+    this.#database = database
+    this.#options = options
+    this.#names = namesFor(options.schema, options.table)
   }
 
-  /** Nothing to wait for once it was seen to be right. */
-  ready(): Promise<void> | undefined {
-    if (this.#ready) return undefined
-    this.#looking ??= this.#look().finally(() => {
-      this.#looking = undefined
-    })
-    return this.#looking
-  }
-
-  /** What to tell the caller of a statement that failed with this error; the table may have gone since it was seen. */
-  explain(error: unknown): unknown {
-    if (!NOT_THERE.includes(sqlState(error) ?? '')) return error
-    this.#ready = false
-    return this.#mismatch(0)
-  }
-
-  async migrate(): Promise<void> {
-    if ((await this.#version(MIGRATION_TIMEOUT)) !== SCHEMA_VERSION) {
-      await this.#connections.transaction((run) => this.#migrateIn(run), MIGRATION_TIMEOUT)
-    }
-    this.#ready = true
-  }
-
-  async #look(): Promise<void> {
-    const version = await this.#version()
-    if (version < SCHEMA_VERSION && this.#migrateOnFirstUse) {
-      return this.migrate().catch((error) => {
+  /** Looks for the table. Where that fails, the next use looks again. */
+  async find(call: StatementCall): Promise<Statements> {
+    const version = await this.#version(call)
+    if (version < SCHEMA_VERSION && this.#options.migrateOnFirstUse) {
+      await this.#migrateOnce().catch((error) => {
         if (sqlState(error) !== NOT_ALLOWED) throw error
         throw Object.assign(this.#mismatch(version, '; this one may not'), { cause: error })
       })
-    }
-    if (version !== SCHEMA_VERSION) throw this.#mismatch(version)
-    this.#ready = true
+    } else if (version !== SCHEMA_VERSION) throw this.#mismatch(version)
+    return this.#found()
   }
 
-  /** 0 when there is no table. */
-  async #version(timeout?: number): Promise<number> {
+  /** What to tell the caller of a statement that failed with this error; the table may have gone since it was found. */
+  explain(error: unknown): unknown {
+    return NOT_THERE.includes(sqlState(error) ?? '') ? this.#mismatch(0, '') : error
+  }
+
+  async migrate(): Promise<void> {
     try {
-      const { rows } = await this.#connections.run(this.#versionStatement, [], timeout)
-      return Number(rows[0]?.[0])
+      await this.#migrateOnce()
     } catch (error) {
-      if (NOT_THERE.includes(sqlState(error) ?? '')) return 0
-      throw error
+      throw error instanceof TryAgain ? error.cause : error
     }
+    this.#found()
+  }
+
+  #found(): Statements {
+    this.statements ??= statementsFor(this.#names)
+    return this.statements
+  }
+
+  #migrateOnce(): Promise<void> {
+    this.#migrating ??= this.#migrate().finally(() => {
+      this.#migrating = undefined
+    })
+    return this.#migrating
+  }
+
+  async #migrate(): Promise<void> {
+    const signal = AbortSignal.timeout(MIGRATION_TIMEOUT)
+    const call = { signal, attempt: 1, note() {} }
+    const work = async () => {
+      if ((await this.#version(call)) === SCHEMA_VERSION) return
+      await this.#database.transaction(call, (run) => this.#migrateIn(run))
+    }
+    // The pool may have no connection to lend, for ever.
+    const timedOut = once(signal, 'abort').then(() => Promise.reject(signal.reason))
+    await Promise.race([work(), timedOut])
   }
 
   async #migrateIn(run: Run): Promise<void> {
-    const { migrations, schema } = this.#names
     // Of many processes that start at once one does the work, and the others then find it done. Ends with the transaction.
     await run('select pg_advisory_xact_lock($1)', [LOCK])
+    const { schema } = this.#names
     // Not "if not exists": that wants the right to create a schema even when there is one.
     if (schema !== undefined && !(await isThere(run, 'namespace', schema))) await run(`create schema ${schema}`)
-    const version = (await isThere(run, 'class', migrations)) ? await this.#notedVersion(run) : 0
+    const version = (await isThere(run, 'class', this.#names.migrations)) ? await this.#notedVersion(run) : 0
     if (version > SCHEMA_VERSION) throw this.#mismatch(version)
-    for (const { sql } of this.#migrations.slice(version)) await run(sql).catch((error) => this.#refused(error))
+    for (const { sql } of migrations(this.#options).slice(version)) {
+      await run(sql).catch((error) => {
+        throw sqlState(error) === DUPLICATE_TABLE ? this.#notOurs() : error
+      })
+    }
+    await this.#locate(run)
   }
 
   async #notedVersion(run: Run): Promise<number> {
@@ -106,33 +122,65 @@ export class Schema {
         `there is a table ${plain}_migrations and no table ${plain}: drop it too, and run store.migrate()`,
       )
     }
-    const version = Number((await run(this.#versionStatement.text)).rows[0]?.[0])
+    const version = Number((await run(versionOf(this.#names))).rows[0]?.[0])
     if (version > 0) return version
     throw new SessionSchemaMismatch(
       `the table ${plain}_migrations is empty: drop it and the table ${plain}, and run store.migrate()`,
     )
   }
 
-  #refused(error: unknown): never {
-    if (sqlState(error) !== DUPLICATE_TABLE) throw error
-    const { plain } = this.#names
-    throw new SessionSchemaMismatch(
-      `there is a table ${plain} that the postgres session store did not make: give the store another name in its option table`,
+  /** 0 when there is no table. */
+  async #version(call: StatementCall): Promise<number> {
+    const run: Run = (text, values = []) => this.#database.run({ text, reads: true }, values, call)
+    try {
+      if (!(await this.#locate(run))) return 0
+      const { rows } = await run(versionOf(this.#names))
+      return Number(rows[0]?.[0])
+    } catch (error) {
+      if (NOT_THERE.includes(sqlState(error) ?? '')) return 0
+      throw error
+    }
+  }
+
+  /** Finds out in which schema the table is, by the other one, which nobody else makes. False when there is none. */
+  async #locate(run: Run): Promise<boolean> {
+    if (this.#names.schema !== undefined) return true
+    const { rows } = await run(
+      'select nspname from pg_class join pg_namespace n on n.oid = relnamespace where pg_class.oid = to_regclass($1)',
+      [this.#names.migrations],
+    )
+    const schema = rows[0]?.[0]
+    if (!schema) return false
+    this.#options = { ...this.#options, schema }
+    this.#names = namesFor(schema, this.#options.table)
+    return true
+  }
+
+  #notOurs(): Error {
+    return new SessionSchemaMismatch(
+      `there is a table ${this.#names.plain} that the postgres session store did not make: give the store another name in its option table`,
     )
   }
 
   #mismatch(version: number, otherwise = ', or set migrateOnFirstUse'): Error {
-    const { plain } = this.#names
+    const { plain, schema } = this.#names
     if (version > SCHEMA_VERSION) {
       return new SessionSchemaMismatch(
         `the table ${plain} has schema version ${version}, and this version of @session-stores/postgres knows only ${SCHEMA_VERSION}: update the package`,
       )
     }
-    const state = version === 0 ? 'is not there' : `has schema version ${version}, and ${SCHEMA_VERSION} is needed`
+    const where = schema === undefined ? ' in the search_path of the connection' : ''
+    const state =
+      version === 0 ? `is not there${where}` : `has schema version ${version}, and ${SCHEMA_VERSION} is needed`
     return new SessionSchemaMismatch(
       `the table ${plain} of the postgres session store ${state}: run store.migrate() with a role that may create it${otherwise}`,
     )
   }
+}
+
+/** An error, too, when the other table is not there. */
+function versionOf({ table, migrations }: Names): string {
+  return `select coalesce(max(version), 0)::text, (select 1 from ${table} limit 0) from ${migrations}`
 }
 
 /**

@@ -1,11 +1,18 @@
-import { inspect } from 'node:util'
-import { DEFAULT_TIMEOUT, SessionStore, type StoreOptions } from '@session-stores/core'
+import {
+  checkOptions,
+  type OptionRules,
+  SessionStore,
+  type StoreOptions,
+  storeRules,
+  trueOrFalse,
+  wrongOption,
+} from '@session-stores/core'
 import { PostgresBackend } from './backend.ts'
-import { Connections, type PostgresPool } from './connections.ts'
-import { namesFor } from './identifiers.ts'
-import { migrations, type SchemaOptions } from './migrations.ts'
+import { Database } from './database.ts'
+import type { PostgresPool } from './driver.ts'
+import { nameRule } from './identifiers.ts'
+import type { SchemaOptions } from './migrations.ts'
 import { Schema } from './schema.ts'
-import { statementsFor } from './statements.ts'
 
 export interface PostgresStoreOptions extends StoreOptions, SchemaOptions {
   /**
@@ -19,14 +26,14 @@ export interface PostgresStoreOptions extends StoreOptions, SchemaOptions {
    * must be allowed to.
    * @default false
    */
-  migrateOnFirstUse?: boolean
+  migrateOnFirstUse?: boolean | undefined
 
   /**
    * Whether the server prepares the statements, once a connection, which makes them faster. `true`: always; only right
    * behind PgBouncer 1.21 or newer with `max_prepared_statements`. `false`: never.
    * @default on connections that lead straight to Postgres, not on those through a pooler
    */
-  preparedStatements?: boolean
+  preparedStatements?: boolean | undefined
 }
 
 /**
@@ -43,15 +50,12 @@ export class PostgresStore<Session extends object = any> extends SessionStore<Se
    * @throws TypeError that names the wrong option
    */
   constructor(options: PostgresStoreOptions) {
-    checkOptions(options)
+    check(options)
     const { pool, schema, table = 'sessions', unlogged = false, migrateOnFirstUse = false, ...others } = options
     const { preparedStatements, ...rest } = others
-    const names = namesFor(schema, table)
-    const connections = new Connections(pool, options.timeout ?? DEFAULT_TIMEOUT, preparedStatements)
-    const statements = statementsFor(names)
-    const steps = migrations({ ...(schema !== undefined && { schema }), table, unlogged })
-    const state = new Schema(connections, names, steps, statements.schemaVersion, migrateOnFirstUse)
-    super(new PostgresBackend(connections, statements, state), rest)
+    const database = new Database(pool, preparedStatements)
+    const state = new Schema(database, { schema, table, unlogged, migrateOnFirstUse })
+    super(new PostgresBackend(database, state), rest)
     this.#schema = state
   }
 
@@ -65,19 +69,34 @@ export class PostgresStore<Session extends object = any> extends SessionStore<Se
   }
 }
 
-function checkOptions(options: PostgresStoreOptions): void {
-  if (typeof options !== 'object' || options === null) {
-    // Not shown: it may be a connection string with a password.
-    throw new TypeError(`options must be an object with a pool; got ${options === null ? 'null' : typeof options}`)
-  }
-  const { pool } = options
-  if (typeof pool?.connect !== 'function') throw wrong('pool', 'a Pool of pg', pool)
-  for (const name of ['unlogged', 'migrateOnFirstUse', 'preparedStatements'] as const) {
-    const value: unknown = options[name]
-    if (value !== undefined && typeof value !== 'boolean') throw wrong(name, 'true or false', value)
-  }
+const rules: OptionRules = {
+  pool: {
+    wants: 'a Pool of pg, which makes connections by itself, as in new Pool({ connectionString })',
+    isRight: isPool,
+  },
+  schema: nameRule('schema'),
+  table: nameRule('table'),
+  unlogged: trueOrFalse,
+  migrateOnFirstUse: trueOrFalse,
+  preparedStatements: trueOrFalse,
+  ...storeRules,
 }
 
-function wrong(name: string, wants: string, value: unknown): TypeError {
-  return new TypeError(`${name} must be ${wants}; got ${inspect(value, { depth: 0 })}`)
+/** What other stores call these options. */
+const elsewhere = {
+  client: 'pool',
+  tableName: 'table',
+  schemaName: 'schema',
+  createTableIfMissing: 'migrateOnFirstUse',
+}
+
+function check(options: PostgresStoreOptions): void {
+  checkOptions(options, rules, elsewhere)
+  if (options.pool === undefined) throw wrongOption('pool', rules.pool?.wants ?? '', undefined)
+}
+
+/** A Client can connect, too, but is one connection: only a Pool says how many it has. */
+function isPool(value: unknown): boolean {
+  const { connect, totalCount } = (value ?? {}) as Partial<PostgresPool>
+  return typeof connect === 'function' && typeof totalCount === 'number'
 }

@@ -1,10 +1,18 @@
-import { SessionStore } from '@session-stores/core'
 import { abilitiesOf, casesFor } from '@session-stores/core/conformance'
 import { pluginCases } from '@session-stores/testing'
 import { checkAgainstModel } from '@session-stores/testing/model'
 import type pg from 'pg'
 import { describe, expect, test } from 'vitest'
-import { makeStore, noNewestPostgres, noPgBouncer, noPostgres, useBouncer, usePool, useServer } from './setup.ts'
+import {
+  freshTable,
+  makeStore,
+  noNewestPostgres,
+  noPgBouncer,
+  noPostgres,
+  useBouncer,
+  usePool,
+  useServer,
+} from './setup.ts'
 
 describe.skipIf(noPostgres)('the Postgres of this machine', () => {
   const server = useServer()
@@ -23,25 +31,25 @@ describe.skipIf(noPgBouncer)('PgBouncer in transaction mode', () => {
 })
 
 function keepsTheContract(pool: () => pg.Pool): void {
-  const abilities = ['ping', 'prune', 'count', 'scan', 'clear'] as const
-  const make = (options = {}) => makeStore({ pool: pool(), ...options })
+  const abilities = ['ping', 'insert', 'prune', 'count', 'scan', 'clear', 'findByUser', 'removeOfUser'] as const
+  const openStore = (table: string, options = {}) => makeStore({ pool: pool(), table, ...options })
 
   describe('PostgresStore keeps the contract', () => {
     test('it can do all that is optional', async () => {
-      expect(abilitiesOf(await make())).toEqual(abilities)
+      expect(abilitiesOf(await openStore(freshTable()))).toEqual(abilities)
     })
 
-    for (const each of casesFor(abilities)) test(`${each.rule} ${each.name}`, () => each.run(make))
+    for (const each of casesFor(abilities)) test(`${each.rule} ${each.name}`, () => each.run(openStore))
 
     test('over random requests in two processes it does what the model does', async () => {
       await checkAgainstModel(async (options) => {
-        const store = await make(options)
-        return [store, new SessionStore(store.backend, options)]
+        const table = freshTable()
+        return [await openStore(table, options), await openStore(table, options)]
       }, 50)
     })
   })
 
   describe('PostgresStore behind @fastify/session', () => {
-    for (const each of pluginCases) test(each.name, () => each.run(make))
+    for (const each of pluginCases) test(each.name, () => each.run(() => openStore(freshTable())))
   })
 }

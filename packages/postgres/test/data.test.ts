@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { newVersion } from '@session-stores/core'
+import { until } from '@session-stores/testing'
 import type pg from 'pg'
 import { describe, expect, test } from 'vitest'
-import { freshTable, makeStore, noPostgres, testPool, usePool, useServer } from './setup.ts'
+import { freshTable, hold, makeStore, noPostgres, testPool, usePool, useServer } from './setup.ts'
 
 const key = createHash('sha256').update('a session').digest('base64url')
 const record = { data: '{"a":1}', createdAt: 1_700_000_000_123, expiresAt: 4_000_000_000_456 }
@@ -17,7 +18,8 @@ describe.skipIf(noPostgres)('what is in the table', () => {
     const expires = new Date(Date.now() + 60_000)
     await store.set('an id', { cookie: { expires, originalMaxAge: 60_000 }, user: 'ada', cart: { apples: 3 } })
     const { rows } = await pool().query(
-      `select id, data->>'user' as user, data->'cart'->>'apples' as apples, user_id, expires_at, created_at,
+      `select id, data->>'user' as user, data->'cart'->>'apples' as apples, user_id,
+        to_timestamp(expires_at / 1000.0) as expires_at, to_timestamp(created_at / 1000.0) as created_at,
         row_to_json(${table})::text as whole from ${table}`,
     )
     const { whole, ...row } = rows[0]
@@ -48,9 +50,10 @@ describe.skipIf(noPostgres)('what is in the table', () => {
     `sealed:${Buffer.from(Array.from({ length: 256 }, (_, n) => n)).toString('latin1')}`,
   ])('any text comes back letter by letter: %j', async (data) => {
     const { backend } = await makeStore({ pool: pool() })
-    const version = await backend.write(key, { ...record, data })
+    const [version, next] = [newVersion(), newVersion()]
+    await backend.write(key, { ...record, data }, version)
     expect(await backend.read(key)).toEqual({ record: { ...record, data }, version })
-    const next = await backend.replace(key, { ...record, data: `${data}.` }, version)
+    expect(await backend.replace(key, { ...record, data: `${data}.` }, next, version)).toBe('replaced')
     expect(await backend.read(key)).toEqual({ record: { ...record, data: `${data}.` }, version: next })
   })
 
@@ -76,8 +79,8 @@ describe.skipIf(noPostgres)('what is in the table', () => {
       '{"\\u0000":1}',
       '{"a":"\\ud800\\ud83d\\uDE42"}',
     ]) {
-      await backend.write(key, { ...record, data })
-      expect((await backend.read(key))?.record.data).toBe(data)
+      await backend.write(key, { ...record, data }, newVersion())
+      expect(await backend.read(key)).toMatchObject({ record: { data } })
     }
   })
 
@@ -111,8 +114,9 @@ describe.skipIf(noPostgres)('what is in the table', () => {
         8.64e15 - 1,
         8.64e15,
       ]) {
-        await backend.write(key, { ...record, createdAt: expiresAt, expiresAt })
-        expect((await backend.read(key))?.record).toEqual({ ...record, createdAt: expiresAt, expiresAt })
+        const version = newVersion()
+        await backend.write(key, { ...record, createdAt: expiresAt, expiresAt }, version)
+        expect(await backend.read(key)).toEqual({ record: { ...record, createdAt: expiresAt, expiresAt }, version })
       }
     }
   })
@@ -125,37 +129,34 @@ describe.skipIf(noPostgres)('what is in the table', () => {
       { options: '-c bytea_output=escape -c extra_float_digits=0' },
     ]) {
       const store = await makeStore({ pool: testPool(server().url(), options) })
-      const version = await store.backend.write(key, { ...record, userId: 'ada' })
+      const version = newVersion()
+      await store.backend.write(key, { ...record, userId: 'ada' }, version)
       expect(await store.backend.read(key)).toEqual({ record: { ...record, userId: 'ada' }, version })
       expect(await store.count()).toBe(1)
-      for await (const each of store.backend.scan?.() ?? [])
-        expect(each).toEqual({ key, record: { ...record, userId: 'ada' } })
-      expect(await store.backend.replace(key, record, newVersion())).toBe('conflict')
+      expect(await store.backend.scan?.()).toEqual({ records: [{ key, record: { ...record, userId: 'ada' } }] })
+      expect(await store.backend.replace(key, record, newVersion(), newVersion())).toBe('conflict')
       await store.clear()
       expect(await store.count()).toBe(0)
     }
   })
 
-  test('a replay of one’s own replacement is a success', async () => {
+  test('a replay of one’s own replacement is a success, also while the first is still under way', async () => {
     const table = freshTable()
-    const { backend } = await makeStore({ pool: pool(), table })
-    const version = await backend.write(key, record)
-    // The statement as it is sent twice: the second finds the version that the first wrote.
-    const queries: pg.QueryConfig[] = []
-    const recording = testPool(server().url())
-    recording.on('acquire', (client) => {
-      const query = client.query.bind(client)
-      client.query = ((config: pg.QueryConfig) => {
-        queries.push(config)
-        return query(config)
-      }) as typeof client.query
+    const store = await makeStore({ pool: pool(), table })
+    const other = await makeStore({ pool: pool(), table })
+    const [version, next] = [newVersion(), newVersion()]
+    await store.backend.write(key, record, version)
+    const unlock = await hold(pool(), `select 1 from ${table} for update`)
+    const both = [store, other].map(({ backend }) =>
+      backend.replace(key, { ...record, data: '{"a":2}' }, next, version),
+    )
+    await until('both wait for the row', async () => {
+      const { rows } = await pool().query(`select 1 from pg_stat_activity where wait_event_type = 'Lock'`)
+      return rows.length === 2
     })
-    const store = await makeStore({ pool: recording, table })
-    const next = await store.backend.replace(key, { ...record, data: '{"a":2}' }, version)
-    const replay = queries.find(({ text }) => text.includes('update'))
-    const { rows } = await pool().query(replay as pg.QueryConfig)
-    expect(rows).toEqual([['replaced']])
-    expect((await backend.read(key))?.version).toBe(next)
+    await unlock()
+    expect(await Promise.all(both)).toEqual(['replaced', 'replaced'])
+    expect(await store.backend.read(key)).toEqual({ record: { ...record, data: '{"a":2}' }, version: next })
   })
 
   test('strict isolation, set for the whole database, loses nothing', async () => {
@@ -177,6 +178,40 @@ describe.skipIf(noPostgres)('what is in the table', () => {
         expect.arrayContaining(Array.from({ length: 8 }, (_, n) => `key${n}`)),
       )
     }
+  })
+})
+
+describe.skipIf(noPostgres)('counting', () => {
+  const server = useServer()
+  const pool = usePool(() => server().url())
+
+  test('is exact, in batches of bounded size, also where many rows are level in the index or have just expired', async () => {
+    const table = freshTable()
+    const store = await makeStore({ pool: pool(), table })
+    const now = Date.now()
+    const slot = now - (now % 900_000)
+    const insert = (from: number, to: number, createdAt: string, expiresAt: string) =>
+      pool().query(
+        `insert into ${table} select sha256(n::text::bytea), '{}', null, ${createdAt}, ${expiresAt}, 'v'
+         from generate_series(${from}, ${to - 1}) n`,
+      )
+    await insert(0, 30_000, `${now} - n`, `${now} + 1000 * n`) // over weeks; the first is over now
+    await insert(30_000, 40_000, `${now} - n`, `${now} - n`) // over, not pruned
+    await insert(40_000, 75_000, `${now}`, `${slot + 9 * 900_000}`) // 35,000 of one moment
+    await insert(75_000, 100_000, `${now} - n`, `${slot + 899_999}`) // in the slot that has begun
+    const sizes: number[] = []
+    let from: string | undefined
+    do {
+      const batch = await store.backend.count?.({ expiresAt: Date.now(), createdAt: -8.64e15 }, from)
+      sizes.push(batch?.count ?? 0)
+      from = batch?.next
+    } while (from !== undefined)
+    const live = 29_999 + 35_000 + 25_000
+    expect(sizes.reduce((a, b) => a + b)).toBeLessThanOrEqual(live)
+    expect(sizes.reduce((a, b) => a + b)).toBeGreaterThan(live - 60) // as the clock goes on
+    expect(Math.max(...sizes)).toBeLessThan(5001)
+    const frozen = await makeStore({ pool: pool(), table, now: () => now })
+    expect(await frozen.count()).toBe(live)
   })
 })
 

@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { inspect } from 'node:util'
 import pg from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { migrations, PostgresStore, SessionSchemaMismatch } from '../src/index.ts'
@@ -24,7 +25,7 @@ describe.skipIf(noPostgres)('the schema', () => {
       expect(error).toBeInstanceOf(SessionSchemaMismatch)
       expect(error).toMatchObject({ code: 'SESSION_SCHEMA_MISMATCH', statusCode: 503 })
       expect((error as Error).message).toBe(
-        `the table ${table} of the postgres session store is not there: run store.migrate() with a role that may create it, or set migrateOnFirstUse`,
+        `the table ${table} of the postgres session store is not there in the search_path of the connection: run store.migrate() with a role that may create it, or set migrateOnFirstUse`,
       )
     }
     await expect(store.set('id', {})).rejects.toMatchObject({ code: 'SESSION_SCHEMA_MISMATCH' })
@@ -49,7 +50,7 @@ describe.skipIf(noPostgres)('the schema', () => {
     await makeStore({ table }).migrate()
     await pool().query(`insert into ${table}_migrations (version) values (99)`)
     const store = makeStore({ table, migrateOnFirstUse: true })
-    const newer = `the table ${table} has schema version 99, and this version of @session-stores/postgres knows only 1: update the package`
+    const newer = `the table public.${table} has schema version 99, and this version of @session-stores/postgres knows only 1: update the package`
     await expect(store.get('id')).rejects.toMatchObject({ code: 'SESSION_SCHEMA_MISMATCH', message: newer })
     await expect(store.migrate()).rejects.toMatchObject({ code: 'SESSION_SCHEMA_MISMATCH', message: newer })
   })
@@ -99,7 +100,7 @@ describe.skipIf(noPostgres)('the schema', () => {
     await pool().query(`drop table ${table}`)
     const store = makeStore({ table })
     await expect(store.get('id')).rejects.toMatchObject({ code: 'SESSION_SCHEMA_MISMATCH' })
-    const message = `there is a table ${table}_migrations and no table ${table}: drop it too, and run store.migrate()`
+    const message = `there is a table public.${table}_migrations and no table public.${table}: drop it too, and run store.migrate()`
     await expect(store.migrate()).rejects.toMatchObject({ code: 'SESSION_SCHEMA_MISMATCH', message })
     const eager = makeStore({ table, migrateOnFirstUse: true })
     await expect(eager.get('id')).rejects.toMatchObject({ code: 'SESSION_SCHEMA_MISMATCH', message })
@@ -112,7 +113,7 @@ describe.skipIf(noPostgres)('the schema', () => {
     const table = freshTable()
     await makeStore({ table }).migrate()
     await pool().query(`truncate ${table}, ${table}_migrations`)
-    const message = `the table ${table}_migrations is empty: drop it and the table ${table}, and run store.migrate()`
+    const message = `the table public.${table}_migrations is empty: drop it and the table public.${table}, and run store.migrate()`
     await expect(makeStore({ table }).migrate()).rejects.toMatchObject({ code: 'SESSION_SCHEMA_MISMATCH', message })
     const eager = makeStore({ table, migrateOnFirstUse: true })
     await expect(eager.get('id')).rejects.toMatchObject({ code: 'SESSION_SCHEMA_MISMATCH', message })
@@ -131,7 +132,7 @@ describe.skipIf(noPostgres)('the schema', () => {
     for (let n = 0; n < 2; n += 1) {
       await expect(store.get('id')).rejects.toMatchObject({
         code: 'SESSION_SCHEMA_MISMATCH',
-        message: `the table ${table} of the postgres session store is not there: run store.migrate() with a role that may create it; this one may not`,
+        message: `the table ${table} of the postgres session store is not there in the search_path of the connection: run store.migrate() with a role that may create it; this one may not`,
         cause: { code: '42501' },
       })
     }
@@ -151,9 +152,6 @@ describe.skipIf(noPostgres)('the schema', () => {
     await pool().query(`drop table ${table}`)
     const answers = await Promise.all(Array.from({ length: 20 }, () => store.get('id')))
     expect(answers).toEqual(Array(20).fill(null))
-    await pool().query(`drop table ${table}, ${table}_migrations`)
-    await expect(store.get('id')).rejects.toMatchObject({ code: 'SESSION_SCHEMA_MISMATCH' })
-    expect(await store.get('id'), 'made again').toBeNull()
   })
 
   test('a role without the right to make tables serves requests on one that is there', async () => {
@@ -240,6 +238,80 @@ describe.skipIf(noPostgres)('the schema', () => {
     await store.migrate()
     await store.set('id', {})
     expect((await pool().query('select 1 from tenant.logins')).rowCount).toBe(1)
+    // A table of that name further down the path, of another application, is not in the way.
+    await pool().query('create table public.carts (of_another_application text)')
+    await makeStore({ pool: tenant, table: 'carts', migrateOnFirstUse: true }).set('id', {})
+    expect((await pool().query('select 1 from tenant.carts')).rowCount).toBe(1)
+  })
+
+  describe('a search_path that somebody leaves on a connection', () => {
+    /** A pool of one connection, with a schema of its own to be led to. */
+    async function scene(table: string) {
+      const elsewhere = `elsewhere_${table}`
+      await pool().query(`create schema ${elsewhere}`)
+      const single = testPool(server().url(), { max: 1 })
+      const mislead = () => single.query(`set search_path = ${elsewhere}`)
+      const tables = async () => {
+        const { rows } = await pool().query(`select schemaname from pg_tables where tablename = $1`, [table])
+        return rows.map(({ schemaname }) => schemaname)
+      }
+      return { pool: single, mislead, tables }
+    }
+
+    test.each([false, true])('leads no request astray, with migrateOnFirstUse: %s', async (migrateOnFirstUse) => {
+      const table = freshTable()
+      const { pool, mislead, tables } = await scene(table)
+      const store = makeStore({ pool, table, migrateOnFirstUse })
+      if (!migrateOnFirstUse) await store.migrate()
+      await store.set('id', { user: 'ada' })
+      await mislead()
+      expect(await store.get('id')).toMatchObject({ user: 'ada' })
+      expect(await store.count()).toBe(1)
+      await store.migrate()
+      await store.destroy('id')
+      expect(await tables()).toEqual(['public'])
+      expect(await makeStore({ table }).get('id'), 'logged out').toBeNull()
+    })
+
+    test('does not matter to a store whose schema is named', async () => {
+      const table = freshTable()
+      const { pool, mislead, tables } = await scene(table)
+      await mislead()
+      const store = makeStore({ pool, table, schema: 'public', migrateOnFirstUse: true })
+      await store.set('id', {})
+      expect(await tables()).toEqual(['public'])
+    })
+
+    test('is named by the message, where it hides the table from the start', async () => {
+      const table = freshTable()
+      const { pool, mislead } = await scene(table)
+      await makeStore({ table }).migrate()
+      await mislead()
+      const message = expect.stringContaining('is not there in the search_path of the connection')
+      await expect(makeStore({ pool, table }).get('id')).rejects.toMatchObject({
+        code: 'SESSION_SCHEMA_MISMATCH',
+        message,
+      })
+    })
+
+    test('makes no table besides when the one in use has gone', async () => {
+      const table = freshTable()
+      const { pool: single, mislead, tables } = await scene(table)
+      const store = makeStore({ pool: single, table, migrateOnFirstUse: true })
+      await store.set('id', {})
+      await pool().query(`drop table ${table}, ${table}_migrations`)
+      await mislead()
+      for (let n = 0; n < 2; n += 1) {
+        await expect(store.get('id')).rejects.toMatchObject({
+          code: 'SESSION_SCHEMA_MISMATCH',
+          message: `the table public.${table} of the postgres session store is not there: run store.migrate() with a role that may create it`,
+        })
+      }
+      expect(await tables()).toEqual([])
+      await store.migrate()
+      expect(await store.get('id')).toBeNull()
+      expect(await tables()).toEqual(['public'])
+    })
   })
 
   test('a migration that is cut off leaves nothing half done', async () => {
@@ -278,28 +350,52 @@ describe.skipIf(noPostgres)('the schema', () => {
 
 describe('options', () => {
   const pool = makePool('postgres://127.0.0.1:1/none')
+  const aPool =
+    'pool must be a Pool of pg, which makes connections by itself, as in new Pool({ connectionString }); got'
+  const secretUrl = 'postgres://ada:the-secret@127.0.0.1/app'
 
   test.each([
-    [{}, 'pool must be a Pool of pg; got undefined'],
-    [{ pool: {} }, 'pool must be a Pool of pg; got {}'],
-    [{ pool, table: '' }, "table must be a name of 1 to 52 bytes; got ''"],
-    [{ pool, table: 'a\0b' }, "table must be a name of 1 to 52 bytes; got 'a\\x00b'"],
-    [{ pool, table: 'é'.repeat(27) }, `table must be a name of 1 to 52 bytes; got '${'é'.repeat(27)}'`],
-    [{ pool, schema: 5 }, 'schema must be a name of 1 to 63 bytes; got 5'],
-    [{ pool, unlogged: 'yes' }, "unlogged must be true or false; got 'yes'"],
-    [{ pool, preparedStatements: 1 }, 'preparedStatements must be true or false; got 1'],
-    [{ pool, migrateOnFirstUse: null }, 'migrateOnFirstUse must be true or false; got null'],
-    [{ pool, ttl: -1 }, 'ttl must be'],
-    [{ pool, tabel: 'typo' }, "unknown option 'tabel'"],
-    [null, 'options must be an object with a pool; got null'],
-  ])('%j is refused when the store is made', (options, message) => {
-    expect(() => new PostgresStore(options as never)).toThrow(message)
-    expect(() => new PostgresStore(options as never)).toThrow(TypeError)
+    ['no pool', {}, `${aPool} undefined`],
+    ['an empty object', { pool: {} }, `${aPool} an object`],
+    ['a connection string for a pool', { pool: secretUrl }, `${aPool} a string`],
+    ['a Client', { pool: new pg.Client(secretUrl) }, `${aPool} an object`],
+    ['an empty name', { pool, table: '' }, 'table must be a name of 1 to 52 bytes, without NUL; got an empty string'],
+    ['NUL in a name', { pool, table: 'a\0b' }, 'table must be a name of 1 to 52 bytes, without NUL; got a string'],
+    [
+      'a long name',
+      { pool, table: 'é'.repeat(27) },
+      'table must be a name of 1 to 52 bytes, without NUL; got a string',
+    ],
+    ['a schema', { pool, schema: 5 }, 'schema must be a name of 1 to 63 bytes, without NUL; got 5'],
+    ['unlogged', { pool, unlogged: 'yes' }, 'unlogged must be true or false; got a string'],
+    ['preparedStatements', { pool, preparedStatements: 1 }, 'preparedStatements must be true or false; got 1'],
+    ['migrateOnFirstUse', { pool, migrateOnFirstUse: null }, 'migrateOnFirstUse must be true or false; got null'],
+    ['an option of every store', { pool, ttl: -1 }, 'ttl must be'],
+    ['a typo', { pool, tabel: 'typo' }, "unknown option 'tabel'"],
+    ['a name from elsewhere', { pool, tableName: 'session' }, "unknown option 'tableName': here it is table"],
+    ['no options', null, 'options must be an object; got null'],
+    ['a connection string', secretUrl, 'options must be an object; got a string'],
+  ])('%s is refused when the store is made', (_, options, message) => {
+    let error: unknown
+    try {
+      new PostgresStore(options as never)
+    } catch (thrown) {
+      error = thrown
+    }
+    expect(error).toBeInstanceOf(TypeError)
+    expect((error as Error).message).toContain(message)
+    expect(inspect(error)).not.toContain('the-secret')
   })
 
   test('the options stay as they were given, and nothing is connected', () => {
     const options = Object.freeze({ pool, schema: 'a', table: 'b', ttl: 5000, unlogged: true })
     new PostgresStore(options)
     expect(pool.totalCount).toBe(0)
+  })
+
+  test('an option may be undefined, as one that is read from the environment', () => {
+    const options = { schema: undefined, table: undefined, unlogged: undefined }
+    new PostgresStore({ pool, migrateOnFirstUse: undefined, preparedStatements: undefined, ...options })
+    expect(migrations(options)).toEqual(migrations())
   })
 })

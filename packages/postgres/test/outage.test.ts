@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { promisify } from 'node:util'
 import { Browser, buildApp, until } from '@session-stores/testing'
 import pg from 'pg'
@@ -15,7 +16,7 @@ const MAX = 4
 const unavailable = { code: 'SESSION_STORE_UNAVAILABLE', statusCode: 503 }
 
 describe.skipIf(noPostgres)('a server that fails', () => {
-  const server = useServer({ settings: { superuser_reserved_connections: 3, max_connections: 20 } })
+  const server = useServer({ settings: { superuser_reserved_connections: 3, max_connections: 60 } })
   const admin = usePool(() => server().url(), { max: 2, application_name: 'admin' })
 
   /** A store on a pool of its own with a session `id` in it. */
@@ -204,13 +205,13 @@ describe.skipIf(noPostgres)('a server that fails', () => {
 
   test('thousands that waited in vain for a connection do no harm when one comes at last', async () => {
     const { pool, table } = await scene({ max: 1 })
-    const hasty = new PostgresStore({ pool, table, timeout: 20, pruneInterval: false })
-    await hasty.backend.read('key')
+    const hasty = new PostgresStore({ pool, table, timeout: 100, pruneInterval: false })
+    await until('it has found its table', () => hasty.get('id'))
     const other = await pool.connect()
     const answers = await Promise.allSettled(Array.from({ length: 5000 }, () => hasty.backend.read('key')))
     expect(answers.filter(({ status }) => status === 'fulfilled')).toEqual([])
     other.release()
-    await until('everything was given back', () => pool.idleCount === 1 && pool.waitingCount === 0)
+    await until('everything was given back', () => pool.totalCount === pool.idleCount && pool.waitingCount === 0)
     expect(await until('it is served again', () => hasty.get('id'))).toMatchObject({ a: 1 })
     await hasty.close()
   })
@@ -253,7 +254,7 @@ describe.skipIf(noPostgres)('a server that fails', () => {
     const hasty = new PostgresStore({ pool, table, timeout: 20, pruneInterval: false })
     for (let n = 0; n < 25; n += 1) {
       const unlock = await hold(admin(), `lock table ${table} in access exclusive mode`)
-      // The backend's own deadline, without core's judgement that the server is down.
+      // Pings are answered meanwhile, so that each of these waits for its own deadline.
       const answers = await Promise.allSettled(Array.from({ length: 4 }, () => hasty.backend.read('key')))
       expect(answers.map(({ status }) => status)).toEqual(Array(4).fill('rejected'))
       await unlock()
@@ -284,10 +285,7 @@ describe.skipIf(noPostgres)('a server that fails', () => {
   test('a network that swallows everything: 503, and it goes on when the network does', async () => {
     const cable = await Cable.to(server().port)
     onTestFinished(() => cable.dispose())
-    const { pool, store } = await scene(
-      { connectionTimeoutMillis: TIMEOUT },
-      `postgres://postgres@127.0.0.1:${cable.port}/postgres`,
-    )
+    const { pool, store } = await scene({ connectionTimeoutMillis: TIMEOUT }, cable.url)
     const session = { ...(await store.get('id')), a: 2 }
     const hung = pool.totalCount
     let givenUp = 0
@@ -304,6 +302,168 @@ describe.skipIf(noPostgres)('a server that fails', () => {
     await store.set('id', { ...session })
     expect(await store.get('id')).toMatchObject({ a: 2 })
     await until('everything was given back', () => pool.totalCount === pool.idleCount)
+  })
+
+  test.each([1, 10, 30])('%i idle connections that have died without a word cost one deadline', async (size) => {
+    const cable = await Cable.to(server().port)
+    onTestFinished(() => cable.dispose())
+    const { pool, store } = await scene({ max: size }, cable.url)
+    await fill(pool, size)
+    cable.silence()
+    const begun = performance.now()
+    await expect(store.get('id')).rejects.toMatchObject(unavailable)
+    expect(await onceServed(store)).toMatchObject({ a: 1 })
+    expect(performance.now() - begun).toBeLessThan(2 * TIMEOUT + SLACK)
+    // Nor do those cost anything that were not needed so far.
+    const answers = await Promise.all(Array.from({ length: 2 * size }, () => store.get('id')))
+    expect(answers).toEqual(Array(2 * size).fill(expect.objectContaining({ a: 1 })))
+    expect(performance.now() - begun).toBeLessThan(2 * TIMEOUT + SLACK)
+  })
+
+  test('requests on all connections of the pool when they die without a word: the next are served', async () => {
+    const cable = await Cable.to(server().port)
+    onTestFinished(() => cable.dispose())
+    const { pool, store } = await scene({ max: 10 }, cable.url)
+    await fill(pool, 10)
+    cable.silence()
+    const answers = await Promise.allSettled(Array.from({ length: 30 }, () => store.get('id')))
+    expect(answers.map(({ status }) => status)).toEqual(Array(30).fill('rejected'))
+    const begun = performance.now()
+    expect(await onceServed(store)).toMatchObject({ a: 1 })
+    expect(performance.now() - begun).toBeLessThan(SLACK)
+  })
+
+  test('as many connections as the pool holds answer with a reset: no request fails', async () => {
+    const cable = await Cable.to(server().port)
+    onTestFinished(() => cable.dispose())
+    for (const atOnce of [1, 20]) {
+      const { pool, store } = await scene({ max: 10 }, cable.url)
+      await fill(pool, 10)
+      cable.forget()
+      for (let n = 0; n < 20; n += atOnce) {
+        const saving = Array.from({ length: atOnce }, (_, m) => store.set(`id ${n + m}`, { n: n + m }))
+        await Promise.all(saving)
+      }
+      for (let n = 0; n < 20; n += 1) expect(await store.get(`id ${n}`)).toMatchObject({ n })
+    }
+  })
+
+  test('the server ends all connections, again and again: no request fails', async () => {
+    const { pool, store } = await scene({ max: 10 })
+    for (let round = 0; round < 20; round += 1) {
+      await fill(pool, 10)
+      await admin().query(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'store'`)
+      await Promise.all(Array.from({ length: 3 }, () => store.get('id')))
+      await store.set('id', { ...(await store.get('id')), round })
+    }
+    expect(await store.get('id')).toMatchObject({ round: 19 })
+  })
+
+  test('a statement that ends its connection, whichever: 503 after the second', async () => {
+    const { pool, store, table } = await scene()
+    await admin().query(`
+      create function fall() returns trigger language plpgsql as
+        $$ begin perform pg_terminate_backend(pg_backend_pid()); perform pg_sleep(0.1); return new; end $$;
+      create trigger fall before insert on ${table} for each row execute function fall()`)
+    const patient = new PostgresStore({ pool, table, timeout: 30_000, pruneInterval: false })
+    let made = 0
+    pool.on('connect', () => {
+      made += 1
+    })
+    await expect(patient.set('new', {})).rejects.toMatchObject({ ...unavailable, cause: { code: '57P01' } })
+    expect(made).toBeLessThan(3)
+    expect(await store.get('id')).toMatchObject({ a: 1 })
+    await patient.close()
+  })
+
+  test('all rows locked: a request waits for one deadline, load and save together, and those that read go on', async () => {
+    const { store, table } = await scene()
+    const app = buildApp(store)
+    await app.listen({ host: '127.0.0.1', port: 0 })
+    onTestFinished(() => app.close())
+    const browsers = Array.from({ length: 30 }, () => new Browser(app))
+    await Promise.all(browsers.map((browser, n) => browser.post(`/login/user${n}`)))
+    const unlock = await hold(admin(), `select 1 from ${table} for update`)
+    const writing = browsers.map(async (browser) => {
+      const begun = performance.now()
+      const { status } = await browser.request('POST', '/set/a/1')
+      return { status, took: performance.now() - begun }
+    })
+    let answers: Awaited<(typeof writing)[0]>[] | undefined
+    void Promise.all(writing).then((each) => {
+      answers = each
+    })
+    const statuses = new Set<number>()
+    const reader = async (n: number) => {
+      const browser = new Browser(app, browsers[n]?.cookie)
+      while (answers === undefined) statuses.add((await browser.request('GET', '/me')).status)
+    }
+    await Promise.all([reader(0), reader(1)])
+    expect(answers?.map(({ status }) => status)).toEqual(Array(30).fill(503))
+    expect(Math.max(...(answers ?? []).map(({ took }) => took))).toBeLessThan(TIMEOUT + SLACK)
+    expect([...statuses], 'of those that read').toEqual([200])
+    await unlock()
+    await until('writes are back', async () => (await browsers[0]?.request('POST', '/set/a/2'))?.status === 200)
+  })
+
+  test('a server that takes no writes: those that only read are served, and a write is a 503 at once', async () => {
+    const { store: writable, table } = await scene()
+    const pool = testPool(server().url(), { max: MAX, options: '-c default_transaction_read_only=on' })
+    const options = { table, timeout: 30_000, touchInterval: 0, pruneInterval: false } as const
+    const app = buildApp(new PostgresStore({ pool, ...options }))
+    const writing = buildApp(writable)
+    for (const each of [app, writing]) {
+      await each.listen({ host: '127.0.0.1', port: 0 })
+      onTestFinished(() => each.close())
+    }
+    const writer = new Browser(writing)
+    await writer.post('/login/ada')
+    const outcomes: unknown[] = []
+    const listen = (message: unknown) => outcomes.push((message as { outcome: string }).outcome)
+    subscribe('tracing:session-stores.set:asyncEnd', listen)
+    onTestFinished(() => void unsubscribe('tracing:session-stores.set:asyncEnd', listen))
+    const reader = new Browser(app, writer.cookie)
+    let made = 0
+    pool.on('connect', () => {
+      made += 1
+    })
+    for (let n = 0; n < 10; n += 1) expect((await reader.get('/me')).user).toBe('ada')
+    expect(outcomes).toEqual(Array(10).fill('refused'))
+    expect(made, 'each refusal costs one connection, and the first one more').toBeLessThan(13)
+    expect((await reader.request('POST', '/set/a/1')).status).toBe(503)
+  })
+
+  test('the event loop stands still while a connection is being made: what came meanwhile is taken in', async () => {
+    const { table } = await scene()
+    for (const turns of [0, 1, 2, 3]) {
+      const cold = testPool(server().url(), { max: 1, connectionTimeoutMillis: TIMEOUT })
+      const store = new PostgresStore({ pool: cold, table, timeout: TIMEOUT, pruneInterval: false })
+      const answer = store.get('id')
+      for (let n = 0; n < turns; n += 1) await new Promise((resolve) => setImmediate(resolve))
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1.25 * TIMEOUT)
+      expect(await answer).toMatchObject({ a: 1 })
+      await store.close()
+    }
+  })
+
+  test('a slow count does not make the requests of the next outage wait longer', async () => {
+    const { store, table } = await scene()
+    const letGo = await hold(admin(), `lock table ${table} in access exclusive mode`)
+    const counting = store.count()
+    await until('it waits', async () => (await waiting()) === 1)
+    const begun = performance.now()
+    await until('a while', () => performance.now() - begun > TIMEOUT / 2)
+    await letGo()
+    expect(await counting).toBe(1)
+    await server().kill()
+    try {
+      await expect(store.get('id')).rejects.toMatchObject(unavailable)
+      const later = performance.now()
+      for (let n = 0; n < 5; n += 1) await expect(store.get('id')).rejects.toMatchObject(unavailable)
+      expect(performance.now() - later).toBeLessThan(TIMEOUT)
+    } finally {
+      await server().restart()
+    }
   })
 
   test('a connection that the application left in a transaction is not used', async () => {
@@ -346,6 +506,12 @@ describe.skipIf(noPostgres)('a server that fails', () => {
     expect(await run("pool.on('error', () => {})")).toBe('')
   })
 })
+
+/** Makes all connections that the pool may have, and leaves them idle. */
+async function fill(pool: pg.Pool, size: number): Promise<void> {
+  const clients = await Promise.all(Array.from({ length: size }, () => pool.connect()))
+  for (const client of clients) client.release()
+}
 
 /** Answers the session `id`. A store that has seen an outage asks the server first whether it is back. */
 function onceServed(store: PostgresStore): Promise<object> {

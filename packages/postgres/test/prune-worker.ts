@@ -1,6 +1,6 @@
 // One of several processes that prune at once. node prune-worker.ts <url> <table>, then a message to begin.
 
-import { channel } from 'node:diagnostics_channel'
+import { subscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import pg from 'pg'
 import { PostgresStore } from '../src/index.ts'
@@ -11,7 +11,7 @@ pool.on('error', () => {})
 const store = new PostgresStore({ pool, table, pruneInterval: false })
 await store.get('nobody')
 let published: number | undefined
-channel('session-stores:prune').subscribe((message) => {
+subscribe('tracing:session-stores.prune:asyncEnd', (message) => {
   published = (message as { removed?: number }).removed
 })
 process.send?.('ready')

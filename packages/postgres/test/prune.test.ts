@@ -1,7 +1,9 @@
 import { fork } from 'node:child_process'
-import { channel } from 'node:diagnostics_channel'
+import { createHash } from 'node:crypto'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { newVersion } from '@session-stores/core'
 import { until } from '@session-stores/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { PostgresStore } from '../src/index.ts'
@@ -16,18 +18,19 @@ describe.skipIf(noPostgres)('pruning', () => {
     const table = freshTable()
     const store = await makeStore({ pool: pool(), table })
     await pool().query(
-      `insert into ${table} select sha256(('session-' || n)::bytea), '{}', null, now() - random() * interval '1 hour',
-         now() + case when n <= $2 then - random() * interval '1 day' else interval '1 minute' + random() * interval '1 hour' end, 'v' || n
+      `insert into ${table} select sha256(('session-' || n)::bytea), '{}', null, $3 - random() * 3600000,
+         $3 + case when n <= $2 then - random() * 86400000 else 60000 + random() * 3600000 end, 'v' || n
        from generate_series(1, $1) n order by random()`,
-      [all, expired],
+      [all, expired, Date.now()],
     )
     return { store, table }
   }
 
   async function left(table: string): Promise<{ expired: number; live: number }> {
     const { rows } = await pool().query(
-      `select count(*) filter (where expires_at <= now())::int as expired,
-         count(*) filter (where expires_at > now())::int as live from ${table}`,
+      `select count(*) filter (where expires_at <= $1)::int as expired,
+         count(*) filter (where expires_at > $1)::int as live from ${table}`,
+      [Date.now()],
     )
     return rows[0]
   }
@@ -71,21 +74,20 @@ describe.skipIf(noPostgres)('pruning', () => {
     const store = await makeStore({ pool: pool(), table })
     const slot = Date.UTC(2040, 0, 1)
     await pool().query(
-      `insert into ${table} select sha256(n::text::bytea), '{}', null, now() - random() * interval '1 day',
-         $1::timestamptz + n * interval '1 ms', 'v' || n from generate_series(0, 9999) n order by random()`,
-      [new Date(slot)],
+      `insert into ${table} select sha256(n::text::bytea), '{}', null, $1::bigint - random() * 86400000,
+         $1::bigint + n, 'v' || n from generate_series(0, 9999) n order by random()`,
+      [slot],
     )
-    let total = 0
-    for (let batches = 1; ; batches += 1) {
-      const { removed, done } = (await store.backend.prune?.(slot + 3999)) ?? {}
-      total += removed ?? 0
-      if (done) break
-      expect(removed).toBe(500)
-      expect(batches).toBeLessThan(9)
-    }
-    expect(total).toBe(4000)
+    const removed: (number | undefined)[] = []
+    let from: string | undefined
+    do {
+      const batch = await store.backend.prune?.({ expiresAt: slot + 3999, createdAt: -8.64e15 }, from)
+      removed.push(batch?.removed)
+      from = batch?.next
+    } while (from !== undefined)
+    expect(removed).toEqual([...Array(8).fill(500), 0])
     const { rows } = await pool().query(`select min(expires_at) as first, count(*)::int as live from ${table}`)
-    expect(rows).toEqual([{ first: new Date(slot + 4000), live: 6000 }])
+    expect(rows).toEqual([{ first: `${slot + 4000}`, live: 6000 }])
   })
 
   test('it does not wait for rows that others hold, and takes them the next time', async () => {
@@ -97,6 +99,44 @@ describe.skipIf(noPostgres)('pruning', () => {
     expect(await left(table)).toEqual({ expired: 0, live: 0 })
   })
 
+  test('rows of one moment, more than a batch of them, all go in one run', async () => {
+    const table = freshTable()
+    const store = await makeStore({ pool: pool(), table })
+    // As another tool inserts them: with the server's clock, which has microseconds.
+    await pool().query(
+      `insert into ${table} (id, data, created_at, expires_at, version)
+       select sha256(n::text::bytea), '{}', extract(epoch from now()) * 1000, extract(epoch from now()) * 1000 - 1, 'v' || n
+       from generate_series(1, 1700) n`,
+    )
+    expect(await store.prune()).toBe(1700)
+    expect(await left(table)).toEqual({ expired: 0, live: 0 })
+  })
+
+  test.each([
+    ['an hour ahead', 1],
+    ['two hours ahead', 2],
+    ['an hour behind', -1],
+  ])("a process whose clock is %s deletes nobody's session", async (_, hours) => {
+    const [minute, hour] = [60_000, 3_600_000]
+    const table = freshTable()
+    const store = await makeStore({ pool: pool(), table })
+    const expiries = [-90 * minute, -10 * minute, 10 * minute, 90 * minute]
+    await Promise.all(
+      expiries.map((ms) =>
+        store.backend.write(storageKey(ms), { data: '{}', createdAt: 0, expiresAt: Date.now() + ms }, newVersion()),
+      ),
+    )
+    const wrong = await makeStore({ pool: pool(), table, now: () => Date.now() + hours * hour })
+    await wrong.prune()
+    const there = await Promise.all(
+      expiries.map(async (ms) => (await store.backend.read(storageKey(ms))) !== undefined),
+    )
+    // What is over by both clocks goes: an hour behind, the server's word alone is not enough.
+    expect(there).toEqual([false, hours < 0, true, true])
+    await store.prune()
+    expect(await left(table), 'one that is right').toEqual({ expired: 0, live: 2 })
+  })
+
   test('it spares what is prolonged at that very moment', async () => {
     const { store, table } = await scene(8000, 8000)
     let last = 8000
@@ -105,8 +145,8 @@ describe.skipIf(noPostgres)('pruning', () => {
     const prolong = async () => {
       while (last > 0 && !ended) {
         const { rowCount } = await pool().query(
-          `update ${table} set expires_at = now() + interval '1 hour' where id = sha256(('session-' || $1::int)::bytea)`,
-          [last--],
+          `update ${table} set expires_at = $2 where id = sha256(('session-' || $1::int)::bytea)`,
+          [last--, Date.now() + 3_600_000],
         )
         prolonged += rowCount ?? 0
       }
@@ -142,10 +182,8 @@ describe.skipIf(noPostgres)('pruning', () => {
     const { store, table } = await scene(3000, 3000)
     const messages: { outcome: string; removed?: number }[] = []
     const listen = (message: unknown) => messages.push(message as { outcome: string })
-    channel('session-stores:prune').subscribe(listen)
-    onTestFinished(() => {
-      channel('session-stores:prune').unsubscribe(listen)
-    })
+    subscribe('tracing:session-stores.prune:asyncEnd', listen)
+    onTestFinished(() => void unsubscribe('tracing:session-stores.prune:asyncEnd', listen))
     await pool().query(`
       create function stop_at_1000() returns trigger language plpgsql as
         $$ begin if (select count(*) from ${table}) < 2000 then raise exception 'stop'; end if; return old; end $$;
@@ -159,3 +197,7 @@ describe.skipIf(noPostgres)('pruning', () => {
     expect(messages[1]).toMatchObject({ outcome: 'done', removed: expired })
   })
 })
+
+function storageKey(n: number): string {
+  return createHash('sha256').update(`${n}`).digest('base64url')
+}

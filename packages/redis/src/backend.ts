@@ -1,11 +1,25 @@
-import { type Backend, newVersion, type SessionRecord, type StoredRecord, type Version } from '@session-stores/core'
-import { isCluster, optionsOf, type RedisClient } from './client.ts'
-import { withoutRecord } from './errors.ts'
+import {
+  type Backend,
+  type Batch,
+  type Call,
+  type Change,
+  type ChangeAnswer,
+  type Cutoff,
+  expiryField,
+  type KeyedRecord,
+  recordFromText,
+  recordToText,
+  type SessionRecord,
+  type StoredRecord,
+  type Version,
+  type Work,
+} from '@session-stores/core'
+import slotOf from 'cluster-key-slot'
+import { type Connection, isCluster, unprinted } from './driver.ts'
 import { Keyspace } from './keyspace.ts'
-import { Lifeline } from './lifeline.ts'
-import { decode, encode, fixedWidth } from './record.ts'
-import { REPLACE, type Script, TOUCH } from './scripts.ts'
-import { within } from './within.ts'
+import { changeMany, changeTogether, readMany } from './many.ts'
+import { type Argument, INSERT, REPLACE, run, type Script, TOUCH, WRITE } from './scripts.ts'
+import { Users } from './users.ts'
 
 /**
  * How much longer than its session a key lives, in ms. The time to live is counted from the clock of the process that
@@ -14,135 +28,192 @@ import { within } from './within.ts'
  */
 const SLACK = 10 * 60_000
 
-/** How many records a scan reads at once. */
-const SCAN_BATCH = 50
+/** How many keys a server looks at for one batch, in well under a millisecond. */
+const KEYS_A_BATCH = 1000
+/** The same where each of them is read. */
+const RECORDS_A_BATCH = 250
 
-/** The verbs as Redis commands: one each, on the one key of the session. */
+/** The verbs as Redis commands: one each, but for sessions of users in a Cluster, which are listed first. */
 export class RedisBackend implements Backend {
   readonly name = 'redis'
-  readonly #client: RedisClient
+  /** Not in a Cluster: there one command has keys of one slot only. */
+  readonly readMany?: NonNullable<Backend['readMany']>
+  readonly changeMany?: NonNullable<Backend['changeMany']>
+  readonly #connection: Connection
   readonly #prefix: string
-  readonly #timeout: number
-  readonly #now: () => number
-  readonly #lifeline: Lifeline
   readonly #keyspace: Keyspace
+  /** The sessions' keys and the users' indexes. */
+  readonly #everything: Keyspace
+  readonly #users: Users
+  readonly #hasUsers: boolean
 
   /**
-   * @param timeout how long a command waits for a lost connection to come back, and how long each of the many commands of
-   * `count` and `clear` may take, in ms
-   * @param now the clock by which `expiresAt` is judged
+   * @param prefix what comes before the session's key, the client's own `keyPrefix` included
+   * @param hasUsers whether the application says whose a session is
    */
-  constructor(client: RedisClient, prefix: string, timeout: number, now: () => number) {
-    this.#client = client
+  constructor(connection: Connection, prefix: string, hasUsers: boolean) {
+    this.#connection = connection
     this.#prefix = prefix
-    this.#timeout = timeout
-    this.#now = now
-    this.#lifeline = new Lifeline(client, timeout)
-    this.#keyspace = new Keyspace(client, (optionsOf(client).keyPrefix ?? '') + prefix, timeout)
+    this.#keyspace = new Keyspace(connection, prefix)
+    this.#everything = new Keyspace(connection, prefix, { withIndexes: true })
+    this.#users = new Users(connection, prefix, (keys) => this.#readAll(keys))
+    this.#hasUsers = hasUsers
+    if (!connection.isCluster) {
+      this.readMany = (keys) => this.#readAll(keys)
+      this.changeMany = (changes, call) => this.#changeAll(changes, call)
+    }
+    connection.acquire()
   }
 
-  async read(key: string): Promise<StoredRecord | undefined> {
-    const value = await this.#send([key], () => this.#client.get(this.#prefix + key))
-    return value === null ? undefined : decode(value)
+  async read(key: string): Promise<StoredRecord | 'unreadable' | undefined> {
+    const text = await this.#connection.send((redis) => redis.get(this.#prefix + key))
+    return text === null ? undefined : recordFromText(text)
   }
 
-  async write(key: string, record: SessionRecord): Promise<Version> {
-    const version = newVersion()
-    const value = encode(record, version)
-    await this.#send([key, value], () =>
-      this.#client.set(this.#prefix + key, value, 'PX', this.#timeToLive(record.expiresAt)),
+  async write(key: string, record: SessionRecord, version: Version, { now }: Call): Promise<void> {
+    const value = unprinted(recordToText(record, version))
+    const ttl = timeToLive(record.expiresAt, now)
+    if (record.userId !== undefined) await this.#users.list(key, record.userId, ttl)
+    const keys = this.#users.keysFor(key, record.userId)
+    await this.#connection.send((redis) =>
+      keys.length > 1 ? run(redis, WRITE, keys, value, `${ttl}`) : redis.set(this.#prefix + key, value, 'PX', ttl),
     )
-    return version
   }
 
-  async replace(key: string, record: SessionRecord, version: Version): Promise<Version | 'conflict' | 'missing'> {
-    const next = newVersion()
-    const timeToLive = `${this.#timeToLive(record.expiresAt)}`
-    const answer = await this.#run(REPLACE, key, version, next, encode(record, next), timeToLive)
-    return answer === 'replaced' ? next : (answer as 'conflict' | 'missing')
+  async insert(key: string, record: SessionRecord, version: Version, { now }: Call): Promise<'inserted' | 'exists'> {
+    const args = [version, unprinted(recordToText(record, version))]
+    return this.#runListed(INSERT, key, record.userId, args, timeToLive(record.expiresAt, now))
   }
 
-  async touch(key: string, expiresAt: number, version: Version): Promise<boolean> {
-    const timeToLive = `${this.#timeToLive(expiresAt)}`
-    return Number(await this.#run(TOUCH, key, version, fixedWidth(expiresAt), timeToLive)) === 1
+  replace(
+    key: string,
+    record: SessionRecord,
+    version: Version,
+    expected: Version,
+    { now }: Call,
+  ): Promise<'replaced' | 'conflict' | 'missing'> {
+    const args = [expected, version, unprinted(recordToText(record, version))]
+    return this.#runListed(REPLACE, key, record.userId, args, timeToLive(record.expiresAt, now))
+  }
+
+  async touch(
+    key: string,
+    expiresAt: number,
+    expected: Version,
+    userId: string | undefined,
+    { now }: Call,
+  ): Promise<boolean> {
+    const args = [expected, expiryField(expiresAt)]
+    return (await this.#runListed<0 | 1>(TOUCH, key, userId, args, timeToLive(expiresAt, now))) === 1
   }
 
   async remove(key: string): Promise<boolean> {
-    return Number(await this.#send([key], () => this.#client.del(this.#prefix + key))) === 1
+    if (this.#hasUsers) return this.#users.remove(key)
+    return (await this.#connection.send((redis) => redis.del(this.#prefix + key))) === 1
   }
 
-  async ping(): Promise<void> {
-    try {
-      await this.#lifeline.ping()
-    } catch (error) {
-      throw withoutRecord(error, [])
-    }
+  findByUser(userId: string, from: string | undefined): Promise<Batch & { records: KeyedRecord[] }> {
+    return this.#users.find(userId, from)
+  }
+
+  removeOfUser(userId: string, keys: string[]): Promise<number> {
+    return this.#users.removeOfUser(userId, keys)
+  }
+
+  /** In a Cluster: the master that has the key. */
+  partOf({ key }: Work): string {
+    const driver = this.#connection.last
+    if (key === undefined || driver === undefined || !isCluster(driver)) return ''
+    return driver.slots[slotOf(this.#prefix + key)]?.[0] ?? ''
+  }
+
+  async ping({ key }: Work): Promise<void> {
+    await this.#connection.connected()
+    const answer = this.#connection.send<unknown>((driver) => {
+      if (!isCluster(driver)) return driver.ping()
+      if (key === undefined) return Promise.any(driver.nodes('master').map((each) => each.ping()))
+      return driver.getrange(this.#prefix + key, 0, 0)
+    })
+    await answer.catch((error) => {
+      if (error.name !== 'ReplyError') throw error // a refusal is an answer, too
+    })
+  }
+
+  /** The keys that the servers hold: also those of sessions that ended in the last minutes. */
+  count(_cutoff: Cutoff, from: string | undefined): Promise<Batch & { count: number }> {
+    return this.#connection.send((driver) => this.#keyspace.count(driver, from, KEYS_A_BATCH))
+  }
+
+  async scan(from: string | undefined): Promise<Batch & { records: KeyedRecord[] }> {
+    const { keys, next } = await this.#connection.send((driver) => this.#keyspace.batch(driver, from, RECORDS_A_BATCH))
+    const found = await this.#readAll(keys)
+    const records = keys.flatMap((key, n) => {
+      const stored = found[n]
+      if (stored instanceof Error) throw stored
+      return stored === undefined || stored === 'unreadable' ? [] : [{ key, record: stored.record }]
+    })
+    return { records, next }
+  }
+
+  /** With the users' indexes. */
+  async clear(from: string | undefined): Promise<Batch> {
+    return this.#connection.send(async (driver) => {
+      const { keys, next } = await this.#everything.batch(driver, from, KEYS_A_BATCH)
+      const names = keys.map((key) => this.#prefix + key)
+      // In a Cluster one command deletes only keys of one slot, and these are spread over all of them.
+      const commands = isCluster(driver) ? names.map((name) => [name]) : names.length > 0 ? [names] : []
+      await Promise.all(commands.map((each) => driver.unlink(...each)))
+      return { next }
+    })
   }
 
   close(): void {
-    this.#lifeline.close()
+    this.#connection.release()
   }
 
-  /** The keys that the server holds: also those of sessions that ended in the last minutes. */
-  async count(): Promise<number> {
-    const seen = new Set<string>() // a SCAN may answer a key twice
-    await this.#send([], async () => {
-      for await (const keys of this.#keyspace.batches()) for (const key of keys) seen.add(key)
-    })
-    return seen.size
+  /** Runs a script that writes a session, whose last argument is the time to live. */
+  async #runListed<T>(
+    script: Script,
+    key: string,
+    userId: string | undefined,
+    args: Argument[],
+    ttl: number,
+  ): Promise<T> {
+    if (userId !== undefined) await this.#users.list(key, userId, ttl)
+    const keys = this.#users.keysFor(key, userId)
+    return this.#connection.send((redis) => run<T>(redis, script, keys, ...args, `${ttl}`))
   }
 
-  async *scan(): AsyncGenerator<{ key: string; record: SessionRecord }, void, undefined> {
-    const batches = this.#keyspace.batches()
-    for (;;) {
-      const next = await this.#send([], () => batches.next())
-      if (next.done) return
-      for (let from = 0; from < next.value.length; from += SCAN_BATCH) {
-        const keys = next.value.slice(from, from + SCAN_BATCH)
-        const found = await Promise.all(keys.map((key) => this.read(key)))
-        for (const [n, key] of keys.entries()) {
-          const record = found[n]?.record
-          if (record) yield { key, record }
-        }
-      }
-    }
+  async #readAll(keys: string[]): Promise<Array<StoredRecord | 'unreadable' | undefined | Error>> {
+    if (keys.length === 0) return []
+    if (this.#connection.isCluster) return Promise.all(keys.map((key) => this.read(key)))
+    return readMany(
+      this.#connection,
+      keys.map((key) => this.#prefix + key),
+    )
   }
 
-  async clear(): Promise<void> {
-    await this.#send([], async () => {
-      for await (const keys of this.#keyspace.batches()) {
-        const names = keys.map((key) => this.#prefix + key)
-        // In a Cluster one command deletes only keys of one slot, and these are spread over all of them.
-        const commands = isCluster(this.#client) ? names.map((name) => [name]) : [names]
-        await within(this.#timeout, Promise.all(commands.map((each) => this.#client.unlink(...each))))
-      }
-    })
+  #changeAll(changes: Change[], call: Call): Promise<Array<ChangeAnswer | Error>> {
+    const keysFor = (key: string, userId: string | undefined) => this.#users.keysFor(key, userId)
+    const ttlOf = (expiresAt: number) => timeToLive(expiresAt, call.now)
+    return changeMany(
+      changes,
+      (change) => this.#changeOne(change, call),
+      (some) => changeTogether(this.#connection, some, keysFor, ttlOf),
+    )
   }
 
-  /** In ms from now, for the server. */
-  #timeToLive(expiresAt: number): number {
-    return Math.max(1, Math.ceil(expiresAt - this.#now()) + SLACK)
+  #changeOne(change: Change, call: Call): Promise<ChangeAnswer> {
+    const { key } = change
+    if (change.verb === 'remove') return this.remove(key)
+    if (change.verb === 'touch') return this.touch(key, change.expiresAt, change.expected, change.userId, call)
+    const { record, version } = change
+    if (change.verb === 'replace') return this.replace(key, record, version, change.expected, call)
+    return this.write(key, record, version, call) as Promise<undefined>
   }
+}
 
-  /** Runs a script by its name; the whole text goes only to a server that does not know it yet. */
-  #run(script: Script, key: string, ...args: string[]): Promise<unknown> {
-    return this.#send([key, ...args], async () => {
-      try {
-        return await this.#client.evalsha(script.sha1, 1, this.#prefix + key, ...args)
-      } catch (error) {
-        if (!(error as Error).message?.startsWith('NOSCRIPT')) throw error
-        return this.#client.eval(script.lua, 1, this.#prefix + key, ...args)
-      }
-    })
-  }
-
-  /** @param secrets what the command holds and an error must not */
-  async #send<T>(secrets: readonly string[], command: () => Promise<T>): Promise<T> {
-    try {
-      if (this.#lifeline.isBroken) await this.#lifeline.restored()
-      return await command()
-    } catch (error) {
-      throw withoutRecord(error, secrets)
-    }
-  }
+/** In ms from now, for the server. */
+function timeToLive(expiresAt: number, now: number): number {
+  return Math.max(1, Math.ceil(expiresAt - now) + SLACK)
 }

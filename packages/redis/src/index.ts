@@ -1,2 +1,2 @@
-export type { RedisClient, RedisCluster, RedisConnection } from './client.ts'
+export type { RedisClient } from './driver.ts'
 export { RedisStore, type RedisStoreOptions } from './store.ts'

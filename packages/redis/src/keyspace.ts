@@ -1,121 +1,130 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { isCluster, type RedisClient, type RedisCluster, type RedisConnection } from './client.ts'
-import { within } from './within.ts'
+import { TryAgain } from '@session-stores/core'
+import slotOf from 'cluster-key-slot'
+import { addressOf, type Cluster, type Connection, type Driver, isCluster, type Server } from './driver.ts'
+import { type Masters, masterAt, mastersOf, SLOTS, slotsThatMoved } from './masters.ts'
 
-/** How many keys of a server one SCAN looks at: well under a millisecond of the server's time. */
-const SCAN_COUNT = 1000
-/** How long a Cluster that is changing may take until its masters are known, and the pause between two looks, in ms. */
-const SETTLING = 5000
-const REST = 250
+/** How often the keys of slots are looked at that move between servers all the time. */
+const MAX_PASSES = 5
 
-/** All keys of one store, wherever they are. */
+/** Some of the sessions' keys, without prefix, and where to go on. */
+export interface Keys {
+  keys: string[]
+  next?: string | undefined
+  /** The slots whose keys are looked at again from here on. */
+  again?: number[]
+}
+
+/** How far a walk over the masters of a Cluster has come; as text, it is the `next` of a batch. */
+interface Walk {
+  /** Where SCAN goes on, by the address of each master that this pass has not finished. */
+  cursors: Record<string, string>
+  /** Who had which slots when the pass began. */
+  layout: string
+  /** The slots that the pass is about; undefined for all. */
+  slots?: number[]
+  pass: number
+}
+
+/** All keys of one store's sessions, wherever they are, in batches. */
 export class Keyspace {
-  readonly #client: RedisClient
+  readonly #connection: Connection
   readonly #prefix: string
-  readonly #timeout: number
   readonly #pattern: string
+  readonly #wanted: RegExp
 
   /**
-   * @param prefix all that comes before the session's key, the client's own prefix included
-   * @param timeout how long each command may take, in ms
+   * @param prefix all that comes before the session's key
+   * @param withIndexes whether the users' indexes are looked for, too
    */
-  constructor(client: RedisClient, prefix: string, timeout: number) {
-    this.#client = client
+  constructor(connection: Connection, prefix: string, { withIndexes = false } = {}) {
+    this.#connection = connection
     this.#prefix = prefix
-    this.#timeout = timeout
     // With its exact length, a pattern leaves out what another store keeps under a longer prefix.
-    this.#pattern = prefix.replace(/[\\*?[\]]/g, '\\$&') + '?'.repeat(43)
+    this.#pattern = prefix.replace(/[\\*?[\]]/g, '\\$&') + (withIndexes ? '*' : '?'.repeat(43))
+    this.#wanted = withIndexes ? /^(?:[\w-]{43}|user:[\w-]{43}:sessions)$/ : /^[\w-]{43}$/
   }
 
-  /** The sessions' keys without prefix, in batches. Every key that is there throughout comes at least once. */
-  async *batches(): AsyncGenerator<string[], void, undefined> {
-    if (!isCluster(this.#client)) {
-      yield* this.#batchesOf(this.#client)
-      return
+  /**
+   * One batch. Over all batches, every key that is there throughout comes at least once.
+   * @param size how many keys a server looks at, whosever they are
+   */
+  async batch(driver: Driver, from: string | undefined, size: number): Promise<Keys> {
+    if (isCluster(driver)) return this.#clusterBatch(driver, from, size)
+    const { keys, cursor } = await this.#scan(driver, from ?? '0', size)
+    return { keys, next: cursor === '0' ? undefined : cursor }
+  }
+
+  /**
+   * One batch of counting. Where slots move in a Cluster, a key is seen twice or not at all, so the keys of each slot are
+   * counted for themselves, until it has stayed in its place; the sum comes with the last batch. While Redis makes its hash
+   * table smaller, SCAN may answer a key twice, and then it is counted twice.
+   */
+  async count(
+    driver: Driver,
+    from: string | undefined,
+    size: number,
+  ): Promise<{ count: number; next?: string | undefined }> {
+    if (!isCluster(driver)) {
+      const { keys, next } = await this.batch(driver, from, size)
+      return { count: keys.length, next }
     }
-    const before = await mastersOf(this.#client, this.#timeout)
-    for (const master of before.connections) yield* this.#batchesOf(master)
-    // A key that went from a server not yet scanned to one already scanned was missed: it is found the second time.
-    const after = await mastersOf(this.#client, this.#timeout)
-    if (before.settled && after.layout === before.layout) return
-    for (const master of after.connections) yield* this.#batchesOf(master)
+    const [text, at] = from?.split(' ', 2) ?? []
+    const counts = new Uint32Array(SLOTS)
+    if (text !== undefined) Buffer.from(counts.buffer).write(text, 'base64')
+    const { keys, next, again = [] } = await this.#clusterBatch(driver, at && decodeURIComponent(at), size)
+    for (const key of keys) (counts[this.#slotOf(key)] as number) += 1
+    if (next === undefined) return { count: counts.reduce((sum, each) => sum + each, 0) }
+    for (const slot of again) counts[slot] = 0
+    return { count: 0, next: `${Buffer.from(counts.buffer).toString('base64')} ${encodeURIComponent(next)}` }
   }
 
-  async *#batchesOf(connection: RedisConnection): AsyncGenerator<string[], void, undefined> {
-    let cursor = '0'
-    do {
-      const answer = connection.scan(cursor, 'MATCH', this.#pattern, 'COUNT', SCAN_COUNT)
-      const [next, names] = await within(this.#timeout, answer)
-      cursor = `${next}`
-      const keys = names.map((name) => name.slice(this.#prefix.length)).filter((key) => /^[\w-]{43}$/.test(key))
-      if (keys.length > 0) yield keys
-    } while (cursor !== '0')
+  async #clusterBatch(cluster: Cluster, from: string | undefined, size: number): Promise<Keys> {
+    const walk = from === undefined ? firstPass(await this.#masters(cluster)) : (JSON.parse(from) as Walk)
+    const under = Object.entries(walk.cursors)
+    const each = Math.ceil(size / under.length)
+    const found = await Promise.all(under.map(([address, cursor]) => this.#scanMaster(cluster, address, cursor, each)))
+    const all = found.flatMap(({ keys }) => keys)
+    const slots = walk.slots && new Set(walk.slots)
+    const keys = slots === undefined ? all : all.filter((key) => slots.has(this.#slotOf(key)))
+    const left = under.map(([address], n) => [address, found[n]?.cursor ?? '0'] as const).filter(([, at]) => at !== '0')
+    if (left.length > 0) return { keys, next: JSON.stringify({ ...walk, cursors: Object.fromEntries(left) }) }
+    // A key that went from a master not yet scanned to one already scanned was missed: it is found in another pass.
+    const masters = await this.#masters(cluster)
+    const moved = slotsThatMoved(walk.layout, masters.layout)
+    const again = slots === undefined ? moved : moved.filter((slot) => slots.has(slot))
+    if (again.length === 0 || walk.pass === MAX_PASSES) return { keys }
+    return { keys, next: JSON.stringify({ ...firstPass(masters), slots: again, pass: walk.pass + 1 }), again }
   }
-}
 
-interface Masters {
-  connections: RedisConnection[]
-  /** Who has which slots, as text to compare. */
-  layout: string
-  /** No slot is on its way from one server to another. */
-  settled: boolean
-}
+  async #scanMaster(cluster: Cluster, address: string, cursor: string, size: number) {
+    const known = masterAt(address, cluster.nodes('master'))
+    if (known !== undefined) return this.#scan(known, cursor, size)
+    // Its connection was lost, or it is no master any more: then its slots have moved, which the end of the pass shows.
+    const { servers } = await this.#masters(cluster)
+    const found = masterAt(address, servers)
+    return found === undefined ? { keys: [], cursor: '0' } : this.#scan(found, cursor, size)
+  }
 
-/**
- * A connection to each master that has slots. What the client takes for the masters may be out of date after a failover,
- * and scanning those would leave out a part of the sessions without a word: so the servers are asked too.
- */
-async function mastersOf(cluster: RedisCluster, timeout: number): Promise<Masters> {
-  const end = performance.now() + SETTLING
-  for (;;) {
-    const connections = cluster.nodes('master')
-    const answers = await Promise.allSettled(connections.map((connection) => viewOf(connection, timeout)))
-    const views = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
-    const errors = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []))
-    const asked = new Set(views.map(({ own }) => own?.id))
-    const owners = new Set(views.flatMap(({ masters }) => masters.map(({ id }) => id)))
-    if (errors.length === 0 && owners.size > 0 && [...owners].every((id) => asked.has(id))) {
-      const own = views.map((view) => `${view.own?.id} ${view.own?.slots.join(' ')}`).sort()
-      return { connections, layout: own.join('\n'), settled: !own.some((line) => line.includes('[')) }
+  async #scan(server: Server, from: string, size: number): Promise<{ keys: string[]; cursor: string }> {
+    const [cursor, names] = await server.scan(from, 'MATCH', this.#pattern, 'COUNT', size)
+    const keys = names.map((name) => name.slice(this.#prefix.length)).filter((key) => this.#wanted.test(key))
+    return { keys, cursor: `${cursor}` }
+  }
+
+  async #masters(cluster: Cluster): Promise<Masters> {
+    try {
+      return await mastersOf(cluster)
+    } catch (error) {
+      if (error instanceof TryAgain) this.#connection.renew(cluster)
+      throw error
     }
-    if (performance.now() > end) throw errors[0] ?? new Error('the client does not know every master of the Cluster')
-    refreshSlots(cluster)
-    await sleep(REST)
+  }
+
+  #slotOf(key: string): number {
+    return slotOf(this.#prefix + key)
   }
 }
 
-async function viewOf(connection: RedisConnection, timeout: number): Promise<View> {
-  return parse(`${await within(timeout, connection.call('CLUSTER', 'NODES'))}`)
-}
-
-/** Makes the client ask the Cluster who has which slots. By itself ioredis does so only when a server tells it off. */
-export function refreshSlots(cluster: RedisCluster): void {
-  const { refreshSlotsCache } = cluster as { refreshSlotsCache?: (callback: () => void) => void }
-  refreshSlotsCache?.call(cluster, () => {})
-}
-
-interface ClusterNode {
-  id: string
-  slots: string[]
-}
-
-interface View {
-  /** The server itself. */
-  own: ClusterNode | undefined
-  /** Every master with slots. */
-  masters: ClusterNode[]
-}
-
-/** The answer to CLUSTER NODES. */
-function parse(answer: string): View {
-  let own: ClusterNode | undefined
-  const masters: ClusterNode[] = []
-  for (const line of answer.split('\n')) {
-    const [id, , flags, , , , , , ...slots] = line.split(' ')
-    if (id === undefined || flags === undefined) continue
-    const node = { id, slots }
-    if (flags.includes('myself')) own = node
-    if (flags.includes('master') && slots.some((slot) => !slot.startsWith('['))) masters.push(node)
-  }
-  return { own, masters }
+function firstPass({ servers, layout }: Masters): Walk {
+  return { cursors: Object.fromEntries(servers.map((server) => [addressOf(server), '0'])), layout, pass: 1 }
 }

@@ -1,12 +1,19 @@
-import { inspect } from 'node:util'
-import { DEFAULT_TIMEOUT, SessionStore, type StoreOptions } from '@session-stores/core'
+import {
+  checkOptions,
+  type OptionRules,
+  SessionStore,
+  type StoreOptions,
+  storeRules,
+  wrongOption,
+} from '@session-stores/core'
 import { RedisBackend } from './backend.ts'
-import { checkClient, type RedisClient } from './client.ts'
+import { Connection, type RedisClient } from './driver.ts'
 
 export interface RedisStoreOptions extends StoreOptions {
   /**
-   * The application's ioredis client, 5 or 6: a `Redis` for one server or a Sentinel set, or a `Cluster`. It may be
-   * shared with other parts of the application, and stays open when the store is closed.
+   * The application's ioredis client, 5.11 or newer: a `Redis` for one server or a Sentinel set, or a `Cluster`. The store
+   * opens a connection of its own with the same settings, at its first use, and closes it when the store is closed or
+   * this client ends. The client itself is sent nothing, and need not be connected.
    */
   client: RedisClient
 
@@ -15,7 +22,7 @@ export interface RedisStoreOptions extends StoreOptions {
    * `keyPrefix` of its own, that one comes first.
    * @default 'sess:'
    */
-  prefix?: string
+  prefix?: string | undefined
 }
 
 /**
@@ -28,14 +35,50 @@ export interface RedisStoreOptions extends StoreOptions {
 export class RedisStore<Session extends object = any> extends SessionStore<Session> {
   /** @throws TypeError that names the wrong option */
   constructor(options: RedisStoreOptions) {
-    if (typeof options !== 'object' || options === null) throw wrong('options', 'an object', options)
+    checkOptions(options, rules, elsewhere)
     const { client, prefix = 'sess:', ...rest } = options
     checkClient(client)
-    if (typeof prefix !== 'string' || prefix === '') throw wrong('prefix', 'a non-empty string', prefix)
-    super(new RedisBackend(client, prefix, rest.timeout ?? DEFAULT_TIMEOUT, rest.now ?? Date.now), rest)
+    super(new RedisBackend(Connection.of(client), keyPrefixOf(client) + prefix, rest.userOf !== undefined), rest)
   }
 }
 
-function wrong(name: string, wants: string, value: unknown): TypeError {
-  return new TypeError(`${name} must be ${wants}; got ${inspect(value, { depth: 0 })}`)
+const rules: OptionRules = {
+  client: { wants: 'a Redis or Cluster of ioredis, such as new Redis(url)', isRight: isClient },
+  prefix: { wants: 'a non-empty string', isRight: (value) => typeof value === 'string' && value !== '' },
+  ...storeRules,
+}
+
+/** What other stores call these options. */
+const elsewhere = {
+  redis: 'client, a client of ioredis',
+  url: 'client, a client of ioredis',
+  host: 'client, a client of ioredis',
+  port: 'client, a client of ioredis',
+  socket: 'client, a client of ioredis',
+  keyPrefix: 'prefix',
+  disableTouch: 'touchInterval, in ms',
+}
+
+function isClient(value: unknown): boolean {
+  const has = (value ?? {}) as Record<string, unknown>
+  const verbs = ['get', 'evalsha', 'connect', 'duplicate', 'on']
+  return typeof has.status === 'string' && verbs.every((verb) => typeof has[verb] === 'function')
+}
+
+/** @throws TypeError when there is none, or it may answer with old sessions */
+function checkClient(client: unknown): asserts client is RedisClient {
+  if (client === undefined) throw wrongOption('client', rules.client?.wants ?? '', undefined)
+  const has = client as { options?: object }
+  const { scaleReads = 'master', role = 'master' } = (has.options ?? {}) as { scaleReads?: unknown; role?: unknown }
+  if (scaleReads !== 'master' || role !== 'master') {
+    const option = role === 'slave' ? "role: 'slave'" : 'scaleReads'
+    throw new TypeError(
+      `client must read from masters, but was made with ${option}: ` +
+        'a replica may not have the session yet that the last request saved, or still have one that was destroyed',
+    )
+  }
+}
+
+function keyPrefixOf(client: RedisClient): string {
+  return (client as { options?: { keyPrefix?: string } }).options?.keyPrefix ?? ''
 }

@@ -1,15 +1,17 @@
 import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { newVersion } from '@session-stores/core'
 import { RedisClusterServers, RedisServer } from '@session-stores/testing/redis'
+import type { Cluster, Redis } from 'ioredis'
 import { afterAll, describe, expect, test } from 'vitest'
-import { type RedisClient, RedisStore } from '../src/index.ts'
+import { RedisStore } from '../src/index.ts'
 import { drivers, freshPrefix, ioredis } from './drivers.ts'
 
 const server = await RedisServer.start()
 const servers = await RedisClusterServers.start()
 afterAll(() => Promise.all([server.stop(), servers.stop()]))
 
-const places: Array<{ where: string; connect(options?: object): RedisClient }> = [
+const places: Array<{ where: string; connect(options?: object): Redis | Cluster }> = [
   ...drivers.map((driver) => ({
     where: `one server, ${driver.name}`,
     connect: (options?: object) => driver.redis(server, options),
@@ -35,6 +37,12 @@ async function idsOf(store: RedisStore): Promise<string[]> {
     ids.add(session.id)
   }
   return [...ids].sort()
+}
+
+/** All keys on the servers that begin so. */
+async function keysUnder(prefix: string): Promise<string[]> {
+  const all = await Promise.all([server, ...(await servers.masters())].map((each) => each.cli('KEYS', `${prefix}*`)))
+  return all.flatMap((text) => text.split('\n').filter(Boolean))
 }
 
 describe.each(places)('$where', ({ connect }) => {
@@ -82,12 +90,39 @@ describe.each(places)('$where', ({ connect }) => {
     }
   })
 
+  test('the indexes of users are no sessions, and go with them', async () => {
+    const client = connect()
+    const [prefix, own] = [freshPrefix(), freshPrefix()]
+    const store = new RedisStore({ client, prefix, userOf: ({ id }) => id })
+    const among = new RedisStore({ client, prefix: `${prefix}user:`, userOf: ({ id }) => id })
+    const untouched = new RedisStore({ client, prefix: own, userOf: ({ id }) => id })
+    for (const each of [store, among, untouched]) await fill(each, 3)
+    expect(await store.count()).toBe(3)
+    expect(await idsOf(store)).toEqual(['id0', 'id1', 'id2'])
+    expect(await keysUnder(prefix)).toHaveLength(12)
+    await store.clear()
+    expect(await keysUnder(prefix)).toHaveLength(6)
+    expect(await among.count()).toBe(3)
+    for (const each of [among, untouched]) expect(await each.listByUser('id1')).toHaveLength(1)
+    await among.clear()
+    expect(await keysUnder(prefix)).toEqual([])
+    expect(await keysUnder(own)).toHaveLength(6)
+  })
+
   test('what else begins with the prefix is left alone', async () => {
     const client = connect()
     const prefix = freshPrefix()
     const store = new RedisStore({ client, prefix })
     await fill(store, 3)
-    const foreign = ['', 'x', 'x'.repeat(42), 'x'.repeat(44), `${'x'.repeat(42)}!`, `user:${'x'.repeat(43)}`]
+    const foreign = [
+      '',
+      'x',
+      `user:${'x'.repeat(42)}:sessions`,
+      'x'.repeat(42),
+      'x'.repeat(44),
+      `${'x'.repeat(42)}!`,
+      `user:${'x'.repeat(43)}`,
+    ]
     await Promise.all(foreign.map((rest) => client.set(prefix + rest, 'foreign', 'PX', 60_000)))
     expect(await store.count()).toBe(3)
     expect(await idsOf(store)).toEqual(['id0', 'id1', 'id2'])
@@ -118,31 +153,64 @@ describe('with the permissions that the README lists, and no others', () => {
   const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
   const [, all = '', more = ''] = /`(~sess:\* \+[^`]+)`, and in a Cluster `([^`]+)`/.exec(readme) ?? []
   const user = { username: 'app', password: 'secret' }
-  const grant = (to: RedisServer, rules: string) =>
-    to.cli('ACL', 'SETUSER', 'app', 'reset', 'on', '>secret', ...rules.split(' '))
+  const grant = async (to: RedisServer, rules: string) => {
+    expect(await to.cli('ACL', 'SETUSER', 'app', 'reset', 'on', '>secret', ...rules.split(' '))).toBe('OK')
+    await to.cli('ACL', 'LOG', 'RESET')
+  }
 
-  async function useEverything(client: RedisClient): Promise<void> {
-    const store = new RedisStore({ client, touchInterval: 0 })
+  async function useEverything(client: Redis | Cluster): Promise<void> {
+    const store = new RedisStore({ client, touchInterval: 0, userOf: ({ user }) => user })
     const cookie = (ms: number) => ({ expires: new Date(Date.now() + ms), originalMaxAge: 60_000 })
     await store.set('id', { id: 'id', cookie: cookie(60_000) })
     await store.set('id', { ...(await store.get('id')), cookie: cookie(90_000) })
     await store.set('id', { ...(await store.get('id')), more: true })
     expect(await store.get('id')).toMatchObject({ more: true })
     expect(await idsOf(store)).toEqual(['id'])
+    await store.backend.insert?.('k'.repeat(43), { data: '{}', createdAt: 1, expiresAt: Date.now() }, newVersion())
+    await Promise.all(['a', 'b', 'c'].map((id) => store.set(id, { id, user: 'ada', cookie: cookie(60_000) })))
+    const all = await Promise.all(['a', 'b', 'c'].map((id) => store.get(id)))
+    await Promise.all(all.map((session) => store.set(session.id, { ...session, cookie: cookie(90_000), more: true })))
+    await store.destroy('a')
+    expect(await store.destroyByUser('ada', { except: 'b' })).toBe(1)
+    expect(await store.listByUser('ada')).toHaveLength(1)
     await store.ping()
     await store.clear()
     expect(await store.count()).toBe(0)
     await store.destroy('id')
   }
 
+  /** While new keys of this key's slot go to another server already. */
+  async function whileItsSlotIsMoved(key: string, act: () => Promise<void>): Promise<void> {
+    const slot = await (servers.servers[0] as RedisServer).cli('CLUSTER', 'KEYSLOT', key)
+    const from = await servers.masterOf(key)
+    const to = (await servers.masters()).find((master) => master !== from) as RedisServer
+    await to.cli('CLUSTER', 'SETSLOT', slot, 'IMPORTING', await from.cli('CLUSTER', 'MYID'))
+    await from.cli('CLUSTER', 'SETSLOT', slot, 'MIGRATING', await to.cli('CLUSTER', 'MYID'))
+    await act()
+    for (const each of [from, to]) await each.cli('CLUSTER', 'SETSLOT', slot, 'STABLE')
+  }
+
   test.each(drivers)('everything works: one server, $name', async (driver) => {
     await grant(server, all)
-    await useEverything(driver.redis(server, user))
+    await server.cli('SCRIPT', 'FLUSH')
+    await useEverything(driver.redis(server, { ...user, db: 2, connectionName: 'shop' }))
+    expect(await server.cli('ACL', 'LOG'), 'nothing was denied').toBe('')
   })
 
   test.each(drivers)('everything works: Cluster, $name', async (driver) => {
     await Promise.all(servers.servers.map((each) => grant(each, `${all} ${more}`)))
-    await useEverything(driver.cluster(servers.addresses, { redisOptions: user }))
+    const client = driver.cluster(servers.addresses, { redisOptions: user, lazyConnect: true })
+    await useEverything(client)
+    await whileItsSlotIsMoved(`sess:${hash('sha256', 'id', 'base64url')}`, () => useEverything(client))
+    for (const each of servers.servers) expect(await each.cli('ACL', 'LOG'), 'nothing was denied').toBe('')
+  })
+
+  test('nobody else’s connections can be held up or cut', async () => {
+    await grant(server, all)
+    const client = ioredis.redis(server, user)
+    for (const command of ['pause 1', 'kill id 1', 'list', 'unpause']) {
+      await expect(client.call('client', ...command.split(' '))).rejects.toThrow(/^NOPERM /)
+    }
   })
 })
 

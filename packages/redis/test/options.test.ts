@@ -20,7 +20,9 @@ function refused(options: unknown): string {
 test('a wrong option is refused by name', () => {
   expect(refused(undefined)).toBe('options must be an object; got undefined')
   for (const wrong of [undefined, null, 'redis://127.0.0.1', {}, { get() {}, set() {} }]) {
-    expect(refused({ client: wrong })).toMatch(/^client must be a Redis or Cluster of ioredis; got /)
+    expect(refused({ client: wrong })).toMatch(
+      /^client must be a Redis or Cluster of ioredis, such as new Redis\(url\); got /,
+    )
   }
   for (const wrong of ['', 5, null, ['a']]) {
     expect(refused({ client, prefix: wrong })).toMatch(/^prefix must be a non-empty string; got /)
@@ -28,14 +30,28 @@ test('a wrong option is refused by name', () => {
   expect(refused({ client, ttl: '1 day' })).toMatch(/^ttl must be /)
   expect(refused({ client, timeout: 0 })).toMatch(/^timeout must be /)
   expect(refused({ client, now: 5 })).toMatch(/^now must be /)
-  expect(refused({ client, Prefix: 'a' })).toMatch(/Prefix/)
+  expect(refused({ client, Prefix: 'a' })).toMatch(/^unknown option 'Prefix': there are client, prefix, /)
+  expect(refused({ client, disableTouch: true })).toBe("unknown option 'disableTouch': here it is touchInterval, in ms")
+  expect(refused({ url: 'redis://127.0.0.1' })).toBe("unknown option 'url': here it is client, a client of ioredis")
   expect(refused({ client, prefix: 'a', ttl: 1000 })).toBe('accepted')
 })
 
-test('no message shows the client’s password', () => {
-  const secretive = ioredis.redis(server, { password: 'the-password', lazyConnect: true, role: 'slave' })
-  expect(refused({ client: secretive })).not.toContain('the-password')
-  expect(refused({ client: { options: { password: 'the-password' } } })).not.toContain('the-password')
+test('no message shows what came, for it may hold a password', () => {
+  const secret = 'the-password'
+  const url = `redis://:${secret}@127.0.0.1`
+  expect(refused(url)).toBe('options must be an object; got a string')
+  expect(refused({ client: url })).toBe(
+    'client must be a Redis or Cluster of ioredis, such as new Redis(url); got a string',
+  )
+  expect(refused({ client: { options: { password: secret } } })).toMatch(/; got an object$/)
+  expect(refused({ client: [secret] })).toMatch(/; got an array$/)
+  class Client {
+    status = secret
+  }
+  expect(refused({ client: new Client() })).toMatch(/; got an object$/)
+  expect(refused({ client, prefix: { password: secret } })).toMatch(/; got an object$/)
+  const replica = ioredis.redis(server, { password: secret, lazyConnect: true, role: 'slave' })
+  expect(refused({ client: replica })).not.toContain(secret)
 })
 
 test('a client that reads from replicas is refused', () => {

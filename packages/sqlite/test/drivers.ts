@@ -1,11 +1,8 @@
-import { createRequire } from 'node:module'
 import { DatabaseSync } from 'node:sqlite'
 import Database from 'better-sqlite3'
+import Encrypted from 'better-sqlite3-multiple-ciphers'
 import Libsql from 'libsql'
 import type { SqliteDatabase } from '../src/index.ts'
-
-// Its types are in the package, and left out of what that exports.
-const Encrypted: typeof Database = createRequire(import.meta.url)('better-sqlite3-multiple-ciphers')
 
 interface Opening {
   /** How long SQLite waits for locks of others, in ms. */

@@ -30,6 +30,10 @@ export class MemcachedServer {
     return `127.0.0.1:${this.port}`
   }
 
+  get pid(): number | undefined {
+    return this.#process?.pid
+  }
+
   /** Starts it, also again after it was stopped: then it is empty. Resolves when it takes connections. */
   async start(): Promise<void> {
     const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : []

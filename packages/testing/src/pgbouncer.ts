@@ -17,14 +17,12 @@ export class PgBouncer {
   readonly host = '127.0.0.1'
   readonly port: number
   readonly #folder: string
-  readonly #process: ServerProcess
+  #process: ServerProcess
 
   private constructor(folder: string, port: number) {
-    const program = findProgram('pgbouncer', ['/usr/sbin', '/opt/homebrew/bin', '/usr/local/bin'])
-    if (!program) throw new Error('PgBouncer is not installed; SKIP_PGBOUNCER=1 leaves out the tests that need it')
     this.port = port
     this.#folder = folder
-    this.#process = new ServerProcess(program, [join(folder, 'pgbouncer.ini')], { cwd: folder, ...unprivileged() })
+    this.#process = this.#run()
   }
 
   static async start(server: PostgresServer, options: PgBouncerOptions = {}): Promise<PgBouncer> {
@@ -60,9 +58,42 @@ export class PgBouncer {
     return this.#process.output
   }
 
+  /** SIGSTOP: it keeps its connections and answers nothing. */
+  pause(): void {
+    this.#process.pause()
+  }
+
+  resume(): void {
+    this.#process.resume()
+  }
+
+  /** As PAUSE on its console: it keeps the connections of its clients, and holds their statements back. */
+  holdStatements(): void {
+    this.#process.child.kill('SIGUSR1')
+  }
+
+  /** As RESUME on its console. */
+  releaseStatements(): void {
+    this.#process.child.kill('SIGUSR2')
+  }
+
+  /** Ends it, and with it all connections through it, and starts it again on the same port. */
+  async restart(): Promise<void> {
+    await this.#process.stop('SIGTERM')
+    this.#process = this.#run()
+    await until('PgBouncer listens', () => this.#accepts())
+  }
+
   async dispose(): Promise<void> {
     await this.#process.stop('SIGINT')
     removeFolder(this.#folder)
+  }
+
+  #run(): ServerProcess {
+    const program = findProgram('pgbouncer', ['/usr/sbin', '/opt/homebrew/bin', '/usr/local/bin'])
+    if (!program) throw new Error('PgBouncer is not installed; SKIP_PGBOUNCER=1 leaves out the tests that need it')
+    const options = { cwd: this.#folder, ...unprivileged() }
+    return new ServerProcess(program, [join(this.#folder, 'pgbouncer.ini')], options)
   }
 
   #accepts(): Promise<boolean> {

@@ -45,6 +45,11 @@ export class PostgresServer {
     return `postgres://${user}@${this.host}:${this.port}/${database}`
   }
 
+  /** Of the first of its processes, whose children are the others. */
+  get pid(): number | undefined {
+    return this.#process?.pid
+  }
+
   /** The end of the server's log. */
   get output(): string {
     return this.#process?.output ?? ''
@@ -141,14 +146,20 @@ function copyPackaged(folder: string): string {
   return join(folder, 'bin')
 }
 
-function installed(): string {
+/** The folder with the programs of the machine's own Postgres; undefined where it has none. */
+export function installedPostgres(): string | undefined {
   const initdb = findProgram('initdb', [
     '/usr/lib/postgresql/*/bin',
     '/opt/homebrew/opt/postgresql@*/bin',
     '/usr/local/opt/postgresql@*/bin',
   ])
-  if (!initdb) throw new Error('Postgres is not installed; SKIP_POSTGRES=1 leaves out the tests that need it')
-  return dirname(initdb)
+  return initdb && dirname(initdb)
+}
+
+function installed(): string {
+  const bin = installedPostgres()
+  if (!bin) throw new Error('Postgres is not installed; SKIP_POSTGRES=1 leaves out the tests that need it')
+  return bin
 }
 
 function childrenOf(parent: number): number[] {

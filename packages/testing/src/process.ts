@@ -67,6 +67,11 @@ export class ServerProcess {
     return this.#output
   }
 
+  /** Undefined when it could not be started. */
+  get pid(): number | undefined {
+    return this.child.pid
+  }
+
   get alive(): boolean {
     return this.child.pid !== undefined && this.child.exitCode === null && this.child.signalCode === null
   }

@@ -38,6 +38,10 @@ export class RedisServer {
     return { host: '127.0.0.1', port: this.port }
   }
 
+  get pid(): number | undefined {
+    return this.#process?.pid
+  }
+
   /**
    * Starts it, also again after it was stopped, and resolves when it answers, be it that it is still loading its data.
    * @param options for this time only

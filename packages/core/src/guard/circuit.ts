@@ -2,9 +2,9 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import type { GuardedCall } from './guarded-call.ts'
 
 /** How long a call waits for a server that is thought to be down to prove the opposite, in ms; longer if it is far away. */
-const PATIENCE = 250
+const OPEN_WAIT = 250
 /** The same just after the circuit opened, or when pings fail at once. In ms. */
-const SHORT_PATIENCE = 30
+const SHORT_OPEN_WAIT = 30
 /** How long "just after" is, in ms. */
 const JUST_NOW = 100
 /** The pause between two pings, in ms: short, so that a call that waits sees the answer of at least one. */
@@ -30,7 +30,7 @@ export interface CircuitOwner {
   /** The circuit is closed, and nobody waits. */
   onIdle(part: string): void
   onOpened(part: string): void
-  /** @param duration how long it was open, in ms */
+  /** Once for each `onOpened`. @param duration how long it was open, in ms */
   onClosed(part: string, duration: number): void
 }
 
@@ -73,9 +73,10 @@ export class Circuit {
   /** For a new call while the circuit is open. */
   enter(call: GuardedCall): Promise<unknown> {
     const short = performance.now() - this.#openedAt < JUST_NOW || this.#failedWithin !== undefined
-    const { usual } = this.#owner
-    const patience = Math.max(short ? SHORT_PATIENCE : PATIENCE, 3 * Math.max(usual, this.#failedWithin ?? 0))
-    call.due = Math.min(performance.now() + patience, call.deadline)
+    // At most so much for pings that fail: one may fail only when its connection is given up, long after it was sent.
+    const pinging = Math.min(3 * (this.#failedWithin ?? 0), OPEN_WAIT)
+    const wait = Math.max(short ? SHORT_OPEN_WAIT : OPEN_WAIT, 3 * this.#owner.usual, pinging)
+    call.due = Math.min(performance.now() + wait, call.deadline)
     this.#waiting.push(call)
     return call.wait()
   }
@@ -95,7 +96,9 @@ export class Circuit {
   /** Stops pinging. Whoever still waits does so until its time is up. */
   end(): void {
     this.#isOver = true
+    if (!this.isOpen) return
     this.isOpen = false
+    this.#owner.onClosed(this.#part, performance.now() - this.#openedAt)
   }
 
   async #pingUntilAnswered(call: GuardedCall): Promise<void> {
@@ -149,10 +152,10 @@ export class Circuit {
       if (this.#serving !== serving) return
       const first = this.#next()
       if (first === undefined) break
-      if ((await this.#owner.send(first)) === 'again') {
-        if (!first.isSettled) this.#waiting.unshift(first)
-        continue
-      }
+      const outcome = await this.#owner.send(first)
+      if (outcome === 'again' && !first.isSettled) this.#waiting.unshift(first)
+      if (this.#serving !== serving) return // it has opened meanwhile, and others wait only a moment
+      if (outcome === 'again') continue
       await this.#sendAll()
       busySince = performance.now()
     }

@@ -54,12 +54,12 @@ class Deadlines {
     const blocked = now - this.#nextLook
     if (blocked > BLOCKED) for (const timed of this.#pending) timed.extend(blocked)
     // A timer comes before what the sockets hold: let that in first.
-    setImmediate(() => this.#expire())
+    setImmediate(() => this.#expire(now))
     if (this.#pending.size > 0) this.#schedule(now, now + TICK)
   }
 
-  #expire(): void {
-    const now = performance.now()
+  /** @param now when the clock was looked at: a block since then is for the next look, which moves the deadlines on */
+  #expire(now: number): void {
     let next = now + TICK
     for (const timed of this.#pending) {
       if (timed.due <= now) {

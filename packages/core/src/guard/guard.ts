@@ -32,6 +32,7 @@ export class Guard implements CallOwner, CircuitOwner {
   /** The parts of the server that are in trouble. Usually none. */
   readonly #circuits = new Map<string, Circuit>()
   #usual = 0
+  #isClosed = false
 
   /**
    * @param now the store's clock
@@ -93,8 +94,9 @@ export class Guard implements CallOwner, CircuitOwner {
     return byDeadline(promise, deadline, () => this.#unavailable('no answer in time'))
   }
 
-  /** Stops pinging. */
+  /** Stops pinging, for good. */
   close(): void {
+    this.#isClosed = true
     for (const circuit of this.#circuits.values()) circuit.end()
   }
 
@@ -112,7 +114,8 @@ export class Guard implements CallOwner, CircuitOwner {
       return this.#onFailure(call, error, false)
     }
     if (!isPromise(answer)) return this.#onAnswer(call, answer)
-    return answer.then(
+    // A call that came while the circuit was open is sent for the first time here, and may join a batch: a bare thenable.
+    return Promise.resolve(answer).then(
       (value) => this.#onAnswer(call, value),
       (error) => this.#onFailure(call, error, false),
     )
@@ -201,6 +204,7 @@ export class Guard implements CallOwner, CircuitOwner {
     let circuit = this.#circuits.get(part)
     if (circuit === undefined) {
       circuit = new Circuit(this, part)
+      if (this.#isClosed) circuit.end()
       this.#circuits.set(part, circuit)
     }
     return circuit

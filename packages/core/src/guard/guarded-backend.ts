@@ -8,6 +8,7 @@ import type {
   StoredRecord,
   Version,
 } from '../backend.ts'
+import type { Work } from '../call.ts'
 import type { StoreIdentity } from '../diagnostics.ts'
 import { Guard } from './guard.ts'
 import type { Limit } from './guarded-call.ts'
@@ -34,7 +35,7 @@ export class GuardedBackend implements Backend {
   readonly clear?: (from?: string, limit?: Limit) => Awaitable<Batch>
   readonly findByUser?: (userId: string, from?: string, limit?: Limit) => Awaitable<Batch & { records: KeyedRecord[] }>
   readonly removeOfUser?: (userId: string, keys: string[], limit?: Limit) => Awaitable<number>
-  readonly ping?: () => Awaitable<void>
+  readonly ping?: (work?: Work, limit?: Limit) => Awaitable<void>
 
   /**
    * @param now the store's clock
@@ -55,7 +56,7 @@ export class GuardedBackend implements Backend {
     if (backend.removeOfUser) {
       this.removeOfUser = (userId, keys, limit) => this.#run('removeOfUser', [userId, keys], limit)
     }
-    if (backend.ping) this.ping = () => this.#run('ping', [{ verb: 'ping', key: undefined }])
+    if (backend.ping) this.ping = (work = { verb: 'ping', key: undefined }, limit) => this.#run('ping', [work], limit)
   }
 
   read(key: string, limit?: Limit): Awaitable<StoredRecord | 'unreadable' | undefined> {

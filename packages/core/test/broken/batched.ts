@@ -36,7 +36,7 @@ export const brokenBatched: Broken[] = [
   },
   {
     what: 'a backend that answers each key once, though it was asked for twice',
-    noticedBy: ['B37', 'B40'],
+    noticedBy: ['B37', 'B40', 'S28', 'S42'],
     ...brokenServer((server) => ({
       ...many(server),
       readMany: (keys) => many(server).readMany([...new Set(keys)]),

@@ -88,7 +88,7 @@ export const brokenReplacing: Broken[] = [
   },
   {
     what: 'a backend whose replace looks at the version first and writes then, one replace at a time',
-    noticedBy: ['B20', 'B39', 'B47', 'S51'],
+    noticedBy: ['B20', 'B47', 'S51'],
     ...brokenServer(({ read, write }) => {
       let last: Promise<unknown> = Promise.resolve()
       return {

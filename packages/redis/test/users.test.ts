@@ -1,0 +1,167 @@
+import { newVersion, type SessionRecord } from '@session-stores/core'
+import { RedisClusterServers, RedisServer } from '@session-stores/testing/redis'
+import type { Cluster, Redis } from 'ioredis'
+import { afterAll, describe, expect, test } from 'vitest'
+import { RedisStore } from '../src/index.ts'
+import { freshPrefix, ioredis } from './drivers.ts'
+
+const server = await RedisServer.start()
+const servers = await RedisClusterServers.start()
+afterAll(() => Promise.all([server.stop(), servers.stop()]))
+
+const MINUTE = 60_000
+const userOf = ({ user }: { user?: string }) => user
+const places: Array<{ where: string; connect(): Redis | Cluster }> = [
+  { where: 'one server', connect: () => ioredis.redis(server) },
+  { where: 'Cluster', connect: () => ioredis.cluster(servers.addresses) },
+]
+
+function recordOf(userId: string, lifetime = 60 * MINUTE): SessionRecord {
+  return { data: '{}', createdAt: 1, expiresAt: Date.now() + lifetime, userId }
+}
+
+const keyNumber = (n: number) => `${n}`.padStart(43, 'k')
+
+function open(client: Redis | Cluster) {
+  const prefix = freshPrefix()
+  const store = new RedisStore({ client, prefix, userOf })
+  const { backend } = store
+  const write = async (n: number, record: SessionRecord) => {
+    const version = newVersion()
+    await backend.write(keyNumber(n), record, version)
+    return version
+  }
+  /** The name of the only index, if there is one. */
+  const index = async (): Promise<string | undefined> => {
+    const all = await Promise.all(
+      [server, ...(await servers.masters())].map((each) => each.cli('KEYS', `${prefix}user:*`)),
+    )
+    const names = all.flatMap((text) => text.split('\n').filter(Boolean))
+    expect(names.length).toBeLessThanOrEqual(1)
+    return names[0]
+  }
+  return { store, backend, write, index, prefix }
+}
+
+describe.each(places)('the index of a user: $where', ({ connect }) => {
+  test('is named by a hash, and lives as long as its longest session', async () => {
+    const client = connect()
+    const { backend, write, index } = open(client)
+    const version = await write(1, recordOf('ada', 30 * MINUTE))
+    const name = (await index()) as string
+    expect(name).not.toContain('ada')
+    const ttl = async () => Math.round((await client.pttl(name)) / MINUTE)
+    const expectTtl = async (minutes: number) => {
+      // The key of a session outlives it by ten.
+      expect(await ttl()).toBeGreaterThanOrEqual(minutes + 10 - 1)
+      expect(await ttl()).toBeLessThanOrEqual(minutes + 10 + 2)
+    }
+    await expectTtl(30)
+    await write(2, recordOf('ada', 10 * MINUTE))
+    await expectTtl(30)
+    expect(await backend.touch(keyNumber(1), Date.now() + 90 * MINUTE, version, 'ada')).toBe(true)
+    await expectTtl(90)
+    await backend.replace(keyNumber(1), recordOf('ada', 200 * MINUTE), newVersion(), version)
+    await expectTtl(200)
+    // What made it live that long ends early: so does the index.
+    await write(1, recordOf('ada', 20 * MINUTE))
+    await expectTtl(20)
+  })
+
+  test('drops entries that are over when a session is listed', async () => {
+    const client = connect()
+    const { write, index } = open(client)
+    await write(1, recordOf('ada'))
+    const name = (await index()) as string
+    const minute = Math.floor(Date.now() / MINUTE)
+    await client.zadd(name, `${(minute - 1) * 1e6}`, keyNumber(2), `${(minute + 2) * 1e6}`, keyNumber(3))
+    await write(4, recordOf('ada'))
+    expect((await client.zrange(name, '0', '-1')).sort()).toEqual([1, 3, 4].map(keyNumber))
+  })
+
+  test('a session that is being written stays listed, though others look for it before it is there', async () => {
+    const client = connect()
+    const { backend, write, index } = open(client)
+    await write(1, recordOf('ada'))
+    const name = (await index()) as string
+    const minute = Math.floor(Date.now() / MINUTE)
+    const listedBefore = (minutes: number) => `${(minute + 1440) * 1e6 + ((minute - minutes) % 1e6)}`
+    // As a process leaves it that has not written the session yet; on a server whose clock is ahead; and long ago.
+    await client.zadd(
+      name,
+      listedBefore(1),
+      keyNumber(2),
+      listedBefore(-2),
+      keyNumber(3),
+      listedBefore(90),
+      keyNumber(4),
+    )
+    const found = async () => (await backend.findByUser?.('ada'))?.records.map(({ key }) => key)
+    expect(await found()).toEqual([keyNumber(1)])
+    await expect.poll(async () => (await client.zrange(name, '0', '-1')).sort()).toEqual([1, 2, 3].map(keyNumber))
+  })
+
+  test('1000 sessions of one user are listed, and end at once', async () => {
+    const { store } = open(connect())
+    for (let from = 0; from < 1000; from += 250) {
+      const ids = Array.from({ length: 250 }, (_, n) => `id${from + n}`)
+      await Promise.all(ids.map((id) => store.set(id, { user: 'ada' })))
+    }
+    expect(await store.listByUser('ada')).toHaveLength(1000)
+    expect(await store.destroyByUser('ada', { except: 'id7' })).toBe(999)
+    expect((await store.listByUser('ada')).map(({ handle }) => handle)).toEqual([store.handleOf('id7')])
+  })
+})
+
+test('on one server the index goes with the last session, however that ends', async () => {
+  const { store, backend, index, write } = open(ioredis.redis(server))
+  await store.set('a', { user: 'ada' })
+  await store.set('b', { user: 'ada' })
+  await store.destroy('a')
+  expect(await index()).toBeDefined()
+  await store.destroy('b')
+  await expect.poll(index).toBeUndefined()
+  await write(1, recordOf('ada'))
+  expect(await backend.removeOfUser?.('ada', [keyNumber(1)])).toBe(1)
+  expect(await index()).toBeUndefined()
+})
+
+test('a store without userOf sends nothing more', async () => {
+  const client = ioredis.redis(server)
+  const monitor = await client.monitor()
+  const commands: string[] = []
+  monitor.on('monitor', (_time: string, [name = '', ...args]: string[]) => {
+    if (args.some((arg) => arg.startsWith('plain:')) || name === 'time') commands.push(name)
+    if (name === 'echo') commands.push('end')
+  })
+  const store = new RedisStore({ client, prefix: 'plain:' })
+  await store.set('id', {})
+  await store.get('id')
+  await store.destroy('id')
+  await client.echo('all was seen')
+  await expect.poll(() => commands.at(-1)).toBe('end')
+  monitor.disconnect()
+  expect(commands).toEqual(['set', 'get', 'del', 'end'])
+})
+
+describe.each(places)('log out everywhere else: $where', ({ connect }) => {
+  test('during 32 requests at once on each of 10 sessions, none survives', async () => {
+    const client = connect()
+    const prefix = freshPrefix()
+    const stores = [0, 1].map(() => new RedisStore({ client, prefix, userOf })) as [RedisStore, RedisStore]
+    for (let round = 0; round < 5; round += 1) {
+      const ids = Array.from({ length: 10 }, (_, n) => `${round}-${n}`)
+      await Promise.all([...ids, 'own'].map((id) => stores[0].set(id, { user: 'ada' })))
+      const requests = ids.flatMap((id) =>
+        Array.from({ length: 32 }, async (_, n) => {
+          const store = stores[n % 2] as RedisStore
+          const session = await store.get(id)
+          if (session !== null) await store.set(id, { ...session, [`by${n}`]: round })
+        }),
+      )
+      await Promise.all([...requests, stores[1].destroyByUser('ada', { except: 'own' })])
+      for (const id of ids) expect(await stores[0].get(id), id).toBeNull()
+      expect(await stores[0].listByUser('ada')).toHaveLength(1)
+    }
+  })
+})
