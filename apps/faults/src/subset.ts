@@ -1,6 +1,6 @@
 /**
- * What of the matrix `npm test` runs: one cell for each kind of fault and of promise, in about three minutes. `npm run faults`
- * runs all.
+ * What of the matrix `pnpm --filter faults test:matrix` runs: one cell for each kind of fault and of promise, in about three
+ * minutes. `npm run faults` runs all.
  */
 export const subset = [
   'redis/frozen',
