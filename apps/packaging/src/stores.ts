@@ -6,6 +6,8 @@ import type { Address } from './quick-start.ts'
 /** What a user of a package has besides: its driver, and that one's types where it has none of its own. */
 export interface StoreUse {
   driver?: string
+  /** For a driver that not every user needs: a program that does, and fails without it. */
+  needsDriver?: string
   types: string[]
   /** The store that the program on its page uses, by folder, where the package is none. */
   store?: string
@@ -19,7 +21,11 @@ export const stores: Record<string, StoreUse> = {
   otel: { types: [] },
   postgres: { driver: 'pg', types: ['@types/pg'] },
   redis: { driver: 'ioredis', types: [] },
-  sqlite: { driver: 'better-sqlite3', types: [] },
+  sqlite: {
+    driver: 'better-sqlite3',
+    needsDriver: "new (require('@session-stores/sqlite').SqliteStore)({ path: ':memory:' })",
+    types: [],
+  },
 }
 
 /** The server that the program on a store's page talks to: where the page says it is, and where it is here. */
@@ -30,7 +36,7 @@ export async function serverFor(short: string): Promise<{ addresses: Address[]; 
   }
   if (short === 'memcached') {
     const server = await MemcachedServer.start()
-    return { addresses: [{ said: /\w+:11211/, is: server.address }], stop: () => server.stop() }
+    return { addresses: [{ said: /[\w.]+:11211/, is: server.address }], stop: () => server.stop() }
   }
   if (short === 'postgres') {
     const server = await PostgresServer.start()
