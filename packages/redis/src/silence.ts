@@ -47,7 +47,7 @@ export class Silence {
       this.#timer = undefined
     } else if (!this.#wasAnswered && !this.#isTimed) {
       this.#isTimed = true
-      this.#server.options.socketTimeout = SOCKET_TIMEOUT - TICK
+      this.#server.options.socketTimeout = SOCKET_TIMEOUT - 2 * TICK
       this.onSent()
       const onAnswered = () => this.onAnswered()
       this.#server.ping().then(onAnswered, onAnswered)
