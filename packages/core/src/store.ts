@@ -291,9 +291,9 @@ export class SessionStore<Session extends object = any> {
     const limit: Limit = { deadline: this.backend.guard.deadline() }
     const found = this.#records.read(key, limit)
     if (this.#settings.adopt) return this.#getOrAdopt(sessionId, key, found, begun)
-    if (!isPromise(found)) return this.#found(key, found, new Waited())
+    if (!isPromise(found)) return this.#found(sessionId, key, found, new Waited())
     return found.then((came) => {
-      const answer = this.#found(key, came, new Waited(performance.now() - begun))
+      const answer = this.#found(sessionId, key, came, new Waited(performance.now() - begun))
       if (limit.batchSize !== undefined) answer.batchSize = limit.batchSize
       return answer
     })
@@ -309,17 +309,27 @@ export class SessionStore<Session extends object = any> {
     const stored = await ours
     const found = stored ?? (await this.#saver.adopt(sessionId, key, performance.now() - begun))
     waited.add(performance.now() - begun)
-    const answer = this.#found(key, found, waited)
+    const answer = this.#found(sessionId, key, found, waited)
     return stored === undefined && answer.outcome === 'hit' ? { ...answer, outcome: 'adopted' } : answer
   }
 
-  #found(key: string, found: StoredRecord | 'unreadable' | undefined, waited: Waited): Traced<Session | null> {
-    const answer = this.#judged(key, found, waited)
+  #found(
+    sessionId: string,
+    key: string,
+    found: StoredRecord | 'unreadable' | undefined,
+    waited: Waited,
+  ): Traced<Session | null> {
+    const answer = this.#judged(sessionId, key, found, waited)
     this.#saver.onLoad(key, answer.value !== null)
     return answer
   }
 
-  #judged(key: string, found: StoredRecord | 'unreadable' | undefined, waited: Waited): Traced<Session | null> {
+  #judged(
+    sessionId: string,
+    key: string,
+    found: StoredRecord | 'unreadable' | undefined,
+    waited: Waited,
+  ): Traced<Session | null> {
     if (found === undefined) return { outcome: 'miss', value: null }
     if (found === 'unreadable') return { outcome: 'unreadable', value: null }
     const expiresAt = trueExpiry(found.record, this.#settings.absoluteTimeout)
@@ -332,7 +342,7 @@ export class SessionStore<Session extends object = any> {
     }
     const session = this.#decode(found.record.data, expiresAt)
     if (session === undefined) return { outcome: 'unreadable', value: null }
-    session[LOADED] = this.#saver.snapshot(key, found, session, waited)
+    session[LOADED] = this.#saver.snapshot(sessionId, key, found, session, waited)
     return { outcome: 'hit', value: session as Session }
   }
 
@@ -356,8 +366,8 @@ export class SessionStore<Session extends object = any> {
   }
 
   #save(sessionId: string, session: Session, touchOnly: boolean): Awaitable<Traced<undefined>> {
-    const key = keyOf(sessionId)
     if (typeof session !== 'object' || session === null) throw new TypeError('the session must be an object')
+    const key = this.#saver.keyOf(sessionId, session)
     if (this.#isRegeneratingEnded && isPluginSession(session) && holdsData(session)) {
       this.#saver.bar(key)
       return { outcome: 'dropped', value: undefined }
