@@ -1,3 +1,4 @@
+import { userCases, userOf } from '@session-stores/testing'
 import { describe, expect, test } from 'vitest'
 import { MemoryStore, SessionStore, type StoreOptions } from '../src/index.ts'
 import { memoryWith } from './backends.ts'
@@ -180,6 +181,17 @@ test('userOf tells whose a session is, as lists know it', () => {
     undefined,
   ])
   expect(() => new MemoryStore().userOf({})).toThrow(/the option userOf/)
+})
+
+describe('behind @fastify/session', () => {
+  for (const each of userCases) {
+    test(each.name, () =>
+      each.run(() => {
+        const store = new MemoryStore({ userOf })
+        return [store, new SessionStore(store.backend, { userOf })]
+      }),
+    )
+  }
 })
 
 describe('what cannot be', () => {
