@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { Browser, buildApp, Gate, type PluginStore } from './plugin-cases.ts'
 
@@ -91,10 +92,11 @@ export async function logOutElsewhere(addresses: Pair<string>, round: number): P
   const requests = underWay.slice(0, before).map(send)
   const logOut = request(other, 'POST', '/log-out-elsewhere', here)
   requests.push(...underWay.slice(before).map(send))
+  const answers = Promise.allSettled(requests)
 
   assert.deepEqual((await logOut).body, { ended: SESSIONS })
   await expectGone()
-  for (const { status } of await Promise.all(requests)) assert.equal(status, 200)
+  for (const answer of await answers) assert.equal(answer.status === 'fulfilled' && answer.value.status, 200)
   await expectGone()
   const kept = Array.from({ length: REQUESTS }, (_, n) => n).filter((n) => n % 4 !== 3)
   const expected = { user, ...Object.fromEntries(kept.map((n) => [`key${n}`, '1'])) }
@@ -111,9 +113,15 @@ export async function logOutElsewhere(addresses: Pair<string>, round: number): P
   }
 }
 
-/** The application of the plugin's cases with a page on which users see their sessions and end them. */
+/**
+ * The application of the plugin's cases with a page on which users see their sessions and end them. Between the load and the
+ * save of a request pass some turns of the event loop, as where handlers have something else to wait for.
+ */
 export function buildUserApp(store: UserStore, gate?: Gate): FastifyInstance {
   const app = buildApp(store, gate)
+  app.addHook('preHandler', async () => {
+    for (let turns = Math.random() * 20; turns > 0; turns -= 1) await nextTurn()
+  })
   const loggedIn = ({ session }: { session: object }) => (session as { user: string }).user
   app.get('/sessions', async (request) => {
     const own = store.handleOf(request.session.sessionId)
