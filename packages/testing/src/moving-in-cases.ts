@@ -50,11 +50,13 @@ export function movingInCases(toExpress: ToExpress): MovingInCase[] {
 const USERS = 100
 /** How many of them log out before the change, and as many after it. */
 const LEAVING = 15
+/** Where both stores are in use. */
+const FEWER_USERS = 40
 
 /** The application ends and starts again with the new store, while its users go on. */
 async function switchOver({ move, framework }: Scene): Promise<void> {
   const before = await framework.serveOld(move)
-  const users = await logInAll(before)
+  const users = await logInAll(before, USERS)
   assert.equal(await move.countOld(), USERS)
   let server: Server | undefined = before
   let restart: (server: Server) => void = () => {}
@@ -98,9 +100,9 @@ async function switchOver({ move, framework }: Scene): Promise<void> {
 /** One process after the other is given the new store; until the last has it, a load balancer sends requests to either. */
 async function rollOut({ move, framework }: Scene): Promise<void> {
   const old = await framework.serveOld(move)
-  const users = await logInAll(old)
+  const users = await logInAll(old, FEWER_USERS)
   const fresh = await framework.serveNew(move, { keepOld: true })
-  const [moving, waiting] = [users.slice(0, USERS / 2), users.slice(USERS / 2)]
+  const [moving, waiting] = [users.slice(0, FEWER_USERS / 2), users.slice(FEWER_USERS / 2)]
   const leaving = [...moving.slice(0, LEAVING), ...waiting.slice(0, LEAVING)]
 
   // Some have come to the new process, and go on changing things there; wherever they are looked at, they are logged in.
@@ -120,7 +122,7 @@ async function rollOut({ move, framework }: Scene): Promise<void> {
     users.filter((user) => !leaving.includes(user)),
     contents,
   )
-  assert.equal(await move.countOld(), USERS - leaving.length)
+  assert.equal(await move.countOld(), FEWER_USERS - leaving.length)
   await fresh.close()
 }
 
@@ -203,39 +205,39 @@ class User {
     this.cookie = cookie
   }
 
-  async change(server: Server): Promise<void> {
+  async change({ address }: Server): Promise<void> {
     const next = this.changes + 1
-    await this.#send(server, 'POST', `/set/changes/${next}`)
+    await send(`${address}/set/changes/${next}`, 'POST', this.cookie)
     this.changes = next
   }
 
-  async look(server: Server): Promise<Record<string, unknown>> {
-    const answer = await this.#send(server, 'GET', '/me')
-    return (await answer.json()) as Record<string, unknown>
+  async look({ address }: Server): Promise<Record<string, unknown>> {
+    return JSON.parse((await send(`${address}/me`, 'GET', this.cookie)).text)
   }
 
-  async logOut(server: Server): Promise<void> {
+  async logOut({ address }: Server): Promise<void> {
     this.hasLeft = true
-    await this.#send(server, 'POST', '/logout')
-  }
-
-  async #send(server: Server, method: string, path: string): Promise<Response> {
-    const answer = await fetch(server.address + path, { method, headers: { cookie: this.cookie } })
-    assert.equal(answer.status, 200, `${method} ${path}`)
-    if (path !== '/me') await answer.arrayBuffer()
-    return answer
+    await send(`${address}/logout`, 'POST', this.cookie)
   }
 }
 
-async function logInAll(server: Server): Promise<User[]> {
+/** Resolves at the end of the answer: express-session sends its headers before the session is saved. */
+async function send(url: string, method: string, cookie = ''): Promise<{ headers: Headers; text: string }> {
+  const answer = await fetch(url, { method, headers: { cookie } })
+  const text = await answer.text()
+  assert.equal(answer.status, 200, `${method} ${url}: ${text}`)
+  return { headers: answer.headers, text }
+}
+
+async function logInAll(server: Server, count: number): Promise<User[]> {
   return Promise.all(
-    Array.from({ length: USERS }, async (_, n) => {
+    Array.from({ length: count }, async (_, n) => {
       const name = `user-${n}`
-      const answer = await fetch(`${server.address}/login/${name}`, { method: 'POST' })
+      const answer = await send(`${server.address}/login/${name}`, 'POST')
       const [line = ''] = answer.headers.getSetCookie()
-      const cookie = line.split(';', 1)[0] as string
-      await fetch(`${server.address}/set/theme/dark`, { method: 'POST', headers: { cookie } })
-      return new User(name, cookie)
+      const user = new User(name, line.split(';', 1)[0] as string)
+      await send(`${server.address}/set/theme/dark`, 'POST', user.cookie)
+      return user
     }),
   )
 }
