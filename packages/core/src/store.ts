@@ -11,7 +11,7 @@ import { holdsData, isPluginSession, restoreExpiry } from './face/session.ts'
 import { LOADED } from './face/snapshot.ts'
 import { Waited } from './face/waited.ts'
 import { GuardedBackend, type Records } from './guard/guarded-backend.ts'
-import type { Limit } from './guard/guarded-call.ts'
+import type { Limit } from './guard/limit.ts'
 import { keyOf } from './key.ts'
 import type { SessionData, StoreOptions } from './options.ts'
 import { Pruner } from './pruner.ts'
@@ -319,10 +319,10 @@ export class SessionStore<Session extends object = any> {
     const begun = performance.now()
     const limit: Limit = { deadline: this.backend.guard.deadline() }
     const found = this.#records.read(key, limit)
-    if (this.#settings.adopt) return this.#getOrAdopt(sessionId, key, found, begun)
+    if (this.#settings.adopt) return this.#getOrAdopt(sessionId, key, found, begun, limit)
     if (!isPromise(found)) return this.#found(key, found, new Waited())
     return found.then((came) => {
-      const answer = this.#found(key, came, new Waited(performance.now() - begun))
+      const answer = this.#found(key, came, new Waited(this.backend.guard.waited(begun, limit)))
       if (limit.batchSize !== undefined) answer.batchSize = limit.batchSize
       return answer
     })
@@ -333,12 +333,12 @@ export class SessionStore<Session extends object = any> {
     key: string,
     ours: ReturnType<Records['read']>,
     begun: number,
+    limit: Limit,
   ): Promise<Traced<Session | null>> {
-    const waited = new Waited()
+    const { guard } = this.backend
     const stored = await ours
-    const found = stored ?? (await this.#saver.adopt(sessionId, key, performance.now() - begun))
-    waited.add(performance.now() - begun)
-    const answer = this.#found(key, found, waited)
+    const found = stored ?? (await this.#saver.adopt(sessionId, key, limit))
+    const answer = this.#found(key, found, new Waited(guard.waited(begun, limit)))
     return stored === undefined && answer.outcome === 'hit' ? { ...answer, outcome: 'adopted' } : answer
   }
 
