@@ -4,7 +4,7 @@ import type { Namespace } from './namespace.ts'
 import { type Answer, Status, unexpected } from './protocol.ts'
 
 /** What the server needs for an item besides key and value: its header, the cas and some terminators, generously. */
-const ITEM_OVERHEAD = 80
+export const ITEM_OVERHEAD = 80
 
 /** A record as it is to be stored. */
 export interface Item {
