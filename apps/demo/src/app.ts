@@ -8,11 +8,10 @@ import { Eta } from 'eta'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { Activity } from './activity.ts'
 import { showErrors } from './errors.ts'
-import { finishRequestsFirst } from './finish.ts'
 import { accountRoutes } from './routes/account.ts'
 import { homeRoutes } from './routes/home.ts'
 import { profileRoutes } from './routes/profile.ts'
-import { useSessions } from './session.ts'
+import { cookieName, useSessions } from './session.ts'
 import type { SessionStore } from './stores.ts'
 import type { Users } from './users.ts'
 import { findUser } from './visitor.ts'
@@ -23,7 +22,7 @@ export interface AppOptions {
   secret: string
   /** ms without a request after which a session ends */
   idleTimeout: number
-  /** ms after log-in at which a session ends; the store enforces it and must have been given the same */
+  /** ms after log-in at which a session ends */
   absoluteTimeout: number
   /** The addresses of the proxies in front that terminate https, or `loopback`. `false`: none, and plain http is served. */
   trustProxy: string | false
@@ -34,7 +33,7 @@ export interface AppOptions {
   logger?: FastifyServerOptions['logger']
 }
 
-/** Builds the application around a store that the caller opened, and closes after the application. */
+/** Builds the application around a store, which it closes when it closes itself. */
 export function buildApp(store: SessionStore, options: AppOptions): FastifyInstance {
   const https = options.trustProxy !== false
   const app = Fastify({
@@ -43,7 +42,6 @@ export function buildApp(store: SessionStore, options: AppOptions): FastifyInsta
     bodyLimit: 16 * 1024,
     forceCloseConnections: true, // a browser keeps connections open that no request uses
   })
-  finishRequestsFirst(app)
 
   app.register(fastifyHelmet, {
     contentSecurityPolicy: {
@@ -67,7 +65,8 @@ export function buildApp(store: SessionStore, options: AppOptions): FastifyInsta
   app.register(fastifyStatic, { root: folder('public'), prefix: '/static/', maxAge: 60_000 })
 
   app.register(async (pages) => {
-    useSessions(pages, { store, secret: options.secret, idleTimeout: options.idleTimeout, https })
+    const { secret, idleTimeout, absoluteTimeout } = options
+    useSessions(pages, { store, secret, idleTimeout, absoluteTimeout, https })
     pages.register(fastifyFormbody)
     pages.register(fastifyRateLimit, { global: false }) // counts in this process; for several give it a Redis client
     findUser(pages, options.users)
@@ -77,13 +76,13 @@ export function buildApp(store: SessionStore, options: AppOptions): FastifyInsta
     pages.addHook('onClose', async () => activity.stop())
 
     pages.register(homeRoutes)
-    pages.register(accountRoutes, { users: options.users, attempts: options.attemptsPerMinute ?? 10, https })
+    pages.register(accountRoutes, { users: options.users, attempts: options.attemptsPerMinute ?? 10 })
     pages.register(profileRoutes, {
       activity,
       storeName: store.backend.name,
-      absoluteTimeout: options.absoluteTimeout,
-      idleTimeout: options.idleTimeout,
-      https,
+      absoluteTimeout,
+      idleTimeout,
+      cookieName: cookieName(https),
       pause: options.pause,
     })
   })

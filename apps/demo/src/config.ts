@@ -28,6 +28,8 @@ export class ConfigError extends Error {}
 export function configFrom(env: NodeJS.ProcessEnv): Config {
   const dataFolder = resolve(env.DATA_DIR || fileURLToPath(new URL('../data', import.meta.url)))
   mkdirSync(dataFolder, { recursive: true, mode: 0o700 })
+  const absoluteTimeout = wholeNumber(env, 'ABSOLUTE_SECONDS', 8 * 3600, 1, 400 * 86_400) * 1000
+  const idleTimeout = wholeNumber(env, 'IDLE_SECONDS', 15 * 60, 1, 400 * 86_400) * 1000
   return {
     host: env.HOST || 'localhost',
     port: wholeNumber(env, 'PORT', 3000, 0, 65_535),
@@ -35,8 +37,8 @@ export function configFrom(env: NodeJS.ProcessEnv): Config {
     dataFolder,
     secret: secretFrom(env, dataFolder),
     trustProxy: trustProxyFrom(env.TRUST_PROXY),
-    idleTimeout: wholeNumber(env, 'IDLE_SECONDS', 15 * 60, 1, 400 * 86_400) * 1000,
-    absoluteTimeout: wholeNumber(env, 'ABSOLUTE_SECONDS', 8 * 3600, 1, 400 * 86_400) * 1000,
+    idleTimeout: Math.min(idleTimeout, absoluteTimeout),
+    absoluteTimeout,
     logLevel: env.LOG_LEVEL || 'warn',
   }
 }

@@ -15,8 +15,8 @@ export interface Setup {
 
 export interface OpenedStore {
   store: SessionStore
-  /** Closes the store, then the client it was given: a store closes only what it opened itself. Again: nothing. */
-  close(): Promise<void>
+  /** Closes the client that the store was given, for a store closes only what it opened itself. */
+  closeClient(): unknown
 }
 
 // A driver is loaded only where its store is used.
@@ -68,17 +68,6 @@ function setting(env: NodeJS.ProcessEnv, name: string, example: string): string 
 /** A driver tells of a lost connection twice: here, and by the request that failed and is logged. The latter will do. */
 function ignore(): void {}
 
-function opened(store: SessionStore, closeClient?: () => unknown): OpenedStore {
-  let closing: Promise<void> | undefined
-  const closeAll = async () => {
-    await store.close()
-    await closeClient?.()
-  }
-  return {
-    store,
-    close() {
-      closing ??= closeAll()
-      return closing
-    },
-  }
+function opened(store: SessionStore, closeClient: () => unknown = () => {}): OpenedStore {
+  return { store, closeClient }
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ServerProcess, until } from '@session-stores/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { configFrom } from '../src/config.ts'
 import { hashPassword, nobodysHash, passwordMatches } from '../src/passwords.ts'
 import { Visitor } from './visitor.ts'
 
@@ -100,6 +101,11 @@ test.each([
   const demo = run(env)
   expect((await ended(demo)).code).toBe(1)
   expect(demo.output).toMatch(message)
+})
+
+test('a session is idle no longer than it lives', () => {
+  const { idleTimeout, absoluteTimeout } = configFrom({ DATA_DIR: folder, ABSOLUTE_SECONDS: '60' })
+  expect([idleTimeout, absoluteTimeout]).toEqual([60_000, 60_000])
 })
 
 test('says that its port is in use', async () => {

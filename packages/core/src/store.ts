@@ -215,15 +215,28 @@ export class SessionStore<Session extends object = any> {
     })
   }
 
-  /** Ends the session with this handle, and answers whether there was one. */
-  async destroyByHandle(handle: string): Promise<boolean> {
+  /**
+   * Ends the session with this handle, and answers whether there was one.
+   * @param userId ends it only if it is this user's, and answers false for anything else: for a handle that a browser sent,
+   * which may be of somebody else's session, or none at all. Needs `userOf`
+   */
+  async destroyByHandle(handle: string, { userId }: { userId?: string | number | undefined } = {}): Promise<boolean> {
+    const user = userId === undefined ? undefined : this.#checkUser(userId)
     this.#checkOpen()
     if (typeof handle !== 'string' || !HANDLE.test(handle)) {
+      if (user !== undefined) return false
       throw new TypeError('the handle must be one that listByUser, scan or handleOf answered')
     }
+    const remove = () => (user === undefined ? this.#saver.remove(handle) : this.#users.destroyOne(user, handle))
     return traced(this.#identity, 'destroy', () =>
-      andThen(this.#saver.remove(handle), (removed) => ({ outcome: removed ? 'removed' : 'miss', value: removed })),
+      andThen(remove(), (removed) => ({ outcome: removed ? 'removed' : 'miss', value: removed })),
     )
+  }
+
+  /** Whose session this is, by the option `userOf`; undefined when it is nobody's. */
+  userOf(session: Session): string | undefined {
+    this.#checkByUser()
+    return userIdFrom(this.#settings.userOf?.(session), 'what userOf answers')
   }
 
   /** The handle of the session with this id, as lists show it. */
@@ -454,7 +467,10 @@ export class SessionStore<Session extends object = any> {
 
   #checkByUser(): void {
     if (!this.#users.isSupported) throw new SessionUnsupported(this.backend.name, 'know sessions by their user')
-    if (!this.#settings.userOf) throw new TypeError('sessions are known by user with the option userOf only')
+    if (!this.#settings.userOf)
+      throw new TypeError(
+        'sessions are known by user with the option userOf only, such as userOf: (session) => session.user',
+      )
   }
 
   #checkOpen(): void {

@@ -1,5 +1,4 @@
 import type { Call, Finding } from '@session-stores/core'
-import { ITEM_OVERHEAD } from './item.ts'
 import type { Namespace } from './namespace.ts'
 
 /**
@@ -23,7 +22,7 @@ export async function checkServer(namespace: Namespace, dataBytes: number, call:
   return [
     ...evictions(name, numberOf('evictions'), numberOf('uptime')),
     ...connections(name, numberOf('curr_connections'), numberOf('max_connections'), numberOf('rejected_connections')),
-    ...itemLimit(namespace, await namespace.itemBytes(call), dataBytes),
+    ...itemLimit(name, namespace.textBytes(KEY) ?? (await namespace.askTextBytes(KEY, call)), dataBytes),
   ]
 }
 
@@ -63,15 +62,16 @@ function connections(name: string, used: number, most: number, refused: number):
   ]
 }
 
-function itemLimit(namespace: Namespace, limit: number, dataBytes: number): Finding[] {
-  const room = limit - namespace.itemKeyBytes(KEY) - ITEM_OVERHEAD - RECORD_OVERHEAD
+/** @param textBytes how many bytes the text of a record may have for the server */
+function itemLimit(name: string, textBytes: number, dataBytes: number): Finding[] {
+  const room = textBytes - RECORD_OVERHEAD
   if (room >= dataBytes) return []
   return [
     {
       severity: 'warning',
-      what: `${namespace.server.name} takes items of ${limit} bytes, and sessions may have ${dataBytes} by maxBytes`,
-      why: `a session of more than about ${room} bytes is refused with SESSION_TOO_LARGE`,
-      how: `start it with a larger -I, or set maxBytes to what fits`,
+      what: `${name} has room for about ${room} bytes in an item, and by maxBytes a session may need ${dataBytes}`,
+      why: 'a larger one is refused with SESSION_TOO_LARGE',
+      how: 'start it with a larger -I, or set maxBytes to what fits',
     },
   ]
 }

@@ -1,5 +1,5 @@
+import { logIn, logOut } from '@session-stores/fastify'
 import type { FastifyInstance } from 'fastify'
-import { beginSession, endSession } from '../session.ts'
 import type { Users } from '../users.ts'
 import { field, requireNobody, show } from '../visitor.ts'
 
@@ -7,11 +7,10 @@ export interface AccountOptions {
   users: Users
   /** How many tries one address has in a minute. */
   attempts: number
-  https: boolean
 }
 
 /** Sign up, log in, log out. */
-export async function accountRoutes(app: FastifyInstance, { users, attempts, https }: AccountOptions): Promise<void> {
+export async function accountRoutes(app: FastifyInstance, { users, attempts }: AccountOptions): Promise<void> {
   const limited = { config: { rateLimit: { max: attempts, timeWindow: '1 minute' } } }
 
   app.get('/signup', { preHandler: requireNobody }, (request, reply) => show(request, reply, 'signup', { name: '' }))
@@ -29,7 +28,7 @@ export async function accountRoutes(app: FastifyInstance, { users, attempts, htt
     const user = await users.create(name, password)
     if (!user) return refuse(409, 'Somebody else has this name.')
 
-    await beginSession(request, user.id)
+    await logIn(request, { userId: user.id, loggedInAt: Date.now() })
     return reply.redirect('/profile', 303)
   })
 
@@ -41,13 +40,13 @@ export async function accountRoutes(app: FastifyInstance, { users, attempts, htt
     // The same words whether the name or the password was wrong
     if (!user) return show(request, reply.code(401), 'login', { name, problem: 'Wrong name or password.' })
 
-    await beginSession(request, user.id)
+    await logIn(request, { userId: user.id, loggedInAt: Date.now() })
     return reply.redirect('/profile', 303)
   })
 
   // A POST: a link or an image on another site must not log anybody out
   app.post('/logout', async (request, reply) => {
-    await endSession(request, reply, https)
+    await logOut(request, reply)
     return reply.redirect('/', 303)
   })
 }

@@ -1,7 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Activity } from '../activity.ts'
-import { cookieSettings } from '../session.ts'
 import { field, requireUser, show } from '../visitor.ts'
 
 const COLOURS = ['blue', 'green', 'plum', 'rust']
@@ -12,7 +11,7 @@ const SLOW = 4000
 export interface ProfileOptions {
   activity: Activity
   storeName: string
-  https: boolean
+  cookieName: string
   /** ms */
   idleTimeout: number
   /** ms */
@@ -22,7 +21,7 @@ export interface ProfileOptions {
 
 /** What the session of somebody who is logged in holds, and two forms that change it. */
 export async function profileRoutes(app: FastifyInstance, options: ProfileOptions): Promise<void> {
-  const { activity, storeName, https, idleTimeout, absoluteTimeout, pause = wait } = options
+  const { activity, storeName, cookieName, idleTimeout, absoluteTimeout, pause = wait } = options
   app.addHook('preHandler', requireUser)
 
   app.get('/profile', (request, reply) =>
@@ -37,7 +36,7 @@ export async function profileRoutes(app: FastifyInstance, options: ProfileOption
       ends: endsOf(request, absoluteTimeout),
       loggedInAt: new Date(request.session.loggedInAt ?? 0).toISOString(),
       fields: fieldsOf(request),
-      cookie: { ...request.session.cookie, name: cookieSettings(https).name },
+      cookie: { ...request.session.cookie, name: cookieName },
       activity,
     }),
   )
