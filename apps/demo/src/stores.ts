@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { MemoryStore, type SessionStore, type StoreOptions } from '@session-stores/core'
 import { SqliteStore } from '@session-stores/sqlite'
-import { ConfigError } from './config.ts'
+import { ConfigError, opening } from './config.ts'
 
 export type { OperationContext, SessionStore } from '@session-stores/core'
 
@@ -24,7 +24,7 @@ const stores: Record<string, (setup: Setup) => OpenedStore | Promise<OpenedStore
   memory: ({ options }) => opened(new MemoryStore(options)),
 
   sqlite: ({ options, dataFolder }) =>
-    opened(new SqliteStore({ path: join(dataFolder, 'sessions.sqlite'), ...options })),
+    opened(opening(dataFolder, () => new SqliteStore({ path: join(dataFolder, 'sessions.sqlite'), ...options }))),
 
   redis: async ({ options, env }) => {
     const url = setting(env, 'REDIS_URL', 'redis://127.0.0.1:6379')

@@ -27,7 +27,7 @@ export async function requireNobody(request: FastifyRequest, reply: FastifyReply
   if (request.user) return reply.redirect('/profile', 303)
 }
 
-/** Shows a page with what all pages need. `it.csrf()` makes a token: it begins a session, so only pages with forms call it. */
+/** Shows a page with what all pages need. `it.csrf()` makes a form's token, see forms.ts. */
 export function show(request: FastifyRequest, reply: FastifyReply, page: string, data: object = {}): FastifyReply {
   const { user, session } = request
   return reply.view(page, { user, colour: session.colour, csrf: () => reply.generateCsrf(), ...data })

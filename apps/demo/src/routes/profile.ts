@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Activity } from '../activity.ts'
+import { textFrom } from '../text.ts'
 import { field, requireUser, show } from '../visitor.ts'
 
 const COLOURS = ['blue', 'green', 'plum', 'rust']
@@ -44,7 +45,7 @@ export async function profileRoutes(app: FastifyInstance, options: ProfileOption
   app.post('/note', async (request, reply) => {
     // A slow one has loaded the session by now and saves it later: what other requests did meanwhile must stay done.
     if (field(request, 'slow')) await pause(SLOW)
-    request.session.note = field(request, 'note').trim().slice(0, LONGEST_NOTE)
+    request.session.note = textFrom(field(request, 'note'), LONGEST_NOTE)
     return reply.redirect('/profile', 303)
   })
 
