@@ -5,6 +5,8 @@ export type {
   Change,
   ChangeAnswer,
   Cutoff,
+  Expected,
+  Finding,
   KeyedRecord,
   SessionRecord,
   StoredRecord,

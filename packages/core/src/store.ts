@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { andThen, isPromise } from './awaitable.ts'
-import type { Awaitable, Backend, Batch, Cutoff, StoredRecord } from './backend.ts'
+import type { Awaitable, Backend, Batch, Cutoff, Finding, StoredRecord } from './backend.ts'
 import { checkOptions } from './check-options.ts'
 import { Codec } from './codec.ts'
 import { type Operation, type StoreIdentity, type Traced, traced } from './diagnostics.ts'
@@ -19,7 +19,7 @@ import { Refused, Saver } from './save.ts'
 import { type Settings, settingsFrom, TIMEOUT } from './settings.ts'
 import { type UserSession, Users, userIdFrom } from './users.ts'
 import { batched } from './with/batched.ts'
-import { sealed } from './with/sealed.ts'
+import { sealed, sealedBytes } from './with/sealed.ts'
 
 /**
  * How long a session is over before it is pruned by this process's clock alone, in ms: a clock that is ahead by less than
@@ -28,6 +28,8 @@ import { sealed } from './with/sealed.ts'
 const PRUNE_MARGIN = 2 * 60 * 60_000
 /** How long pruning and clearing rest after each batch, in times of what it took: requests are to notice nothing. */
 const REST = 3
+/** The worst first. */
+const SEVERITIES: readonly Finding['severity'][] = ['error', 'warning', 'advice']
 /** A SHA-256 in base64url. */
 const HANDLE = /^[\w-]{43}$/
 
@@ -213,15 +215,28 @@ export class SessionStore<Session extends object = any> {
     })
   }
 
-  /** Ends the session with this handle, and answers whether there was one. */
-  async destroyByHandle(handle: string): Promise<boolean> {
+  /**
+   * Ends the session with this handle, and answers whether there was one.
+   * @param userId ends it only if it is this user's, and answers false for anything else: for a handle that a browser sent,
+   * which may be of somebody else's session, or none at all. Needs `userOf`
+   */
+  async destroyByHandle(handle: string, { userId }: { userId?: string | number | undefined } = {}): Promise<boolean> {
+    const user = userId === undefined ? undefined : this.#checkUser(userId)
     this.#checkOpen()
     if (typeof handle !== 'string' || !HANDLE.test(handle)) {
+      if (user !== undefined) return false
       throw new TypeError('the handle must be one that listByUser, scan or handleOf answered')
     }
+    const remove = () => (user === undefined ? this.#saver.remove(handle) : this.#users.destroyOne(user, handle))
     return traced(this.#identity, 'destroy', () =>
-      andThen(this.#saver.remove(handle), (removed) => ({ outcome: removed ? 'removed' : 'miss', value: removed })),
+      andThen(remove(), (removed) => ({ outcome: removed ? 'removed' : 'miss', value: removed })),
     )
+  }
+
+  /** Whose session this is, by the option `userOf`; undefined when it is nobody's. */
+  userOf(session: Session): string | undefined {
+    this.#checkByUser()
+    return userIdFrom(this.#settings.userOf?.(session), 'what userOf answers')
   }
 
   /** The handle of the session with this id, as lists show it. */
@@ -269,6 +284,20 @@ export class SessionStore<Session extends object = any> {
       const limit = timeout === undefined ? undefined : { deadline: performance.now() + timeout }
       await (this.backend.ping ? this.backend.ping(undefined, limit) : this.backend.read(keyOf('ping'), limit))
       return { outcome: 'done', value: undefined }
+    })
+  }
+
+  /**
+   * What an operator should know of the server and put right, the worst first; an empty list when all is well. Looks at its
+   * settings and figures, never at a session, and changes nothing. For a tool or the start of an application, not for each
+   * request.
+   */
+  async check(): Promise<Finding[]> {
+    const { maxBytes, encryptionKeys } = this.#settings
+    const dataBytes = encryptionKeys?.[0] ? sealedBytes(maxBytes, encryptionKeys[0]) : maxBytes
+    return this.#runWhole('check', 'check its server', this.backend.check, async (check) => {
+      const findings = await check({ dataBytes })
+      return [...findings].sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity))
     })
   }
 
@@ -438,7 +467,10 @@ export class SessionStore<Session extends object = any> {
 
   #checkByUser(): void {
     if (!this.#users.isSupported) throw new SessionUnsupported(this.backend.name, 'know sessions by their user')
-    if (!this.#settings.userOf) throw new TypeError('sessions are known by user with the option userOf only')
+    if (!this.#settings.userOf)
+      throw new TypeError(
+        'sessions are known by user with the option userOf only, such as userOf: (session) => session.user',
+      )
   }
 
   #checkOpen(): void {

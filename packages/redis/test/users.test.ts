@@ -1,4 +1,5 @@
 import { newVersion, type SessionRecord } from '@session-stores/core'
+import { userCases, userOf } from '@session-stores/testing'
 import { RedisClusterServers, RedisServer } from '@session-stores/testing/redis'
 import type { Cluster, Redis } from 'ioredis'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -10,7 +11,6 @@ const servers = await RedisClusterServers.start()
 afterAll(() => Promise.all([server.stop(), servers.stop()]))
 
 const MINUTE = 60_000
-const userOf = ({ user }: { user?: string }) => user
 const places: Array<{ where: string; connect(): Redis | Cluster }> = [
   { where: 'one server', connect: () => ioredis.redis(server) },
   { where: 'Cluster', connect: () => ioredis.cluster(servers.addresses) },
@@ -144,24 +144,16 @@ test('a store without userOf sends nothing more', async () => {
   expect(commands).toEqual(['set', 'get', 'del', 'end'])
 })
 
-describe.each(places)('log out everywhere else: $where', ({ connect }) => {
-  test('during 32 requests at once on each of 10 sessions, none survives', async () => {
-    const client = connect()
-    const prefix = freshPrefix()
-    const stores = [0, 1].map(() => new RedisStore({ client, prefix, userOf })) as [RedisStore, RedisStore]
-    for (let round = 0; round < 5; round += 1) {
-      const ids = Array.from({ length: 10 }, (_, n) => `${round}-${n}`)
-      await Promise.all([...ids, 'own'].map((id) => stores[0].set(id, { user: 'ada' })))
-      const requests = ids.flatMap((id) =>
-        Array.from({ length: 32 }, async (_, n) => {
-          const store = stores[n % 2] as RedisStore
-          const session = await store.get(id)
-          if (session !== null) await store.set(id, { ...session, [`by${n}`]: round })
-        }),
-      )
-      await Promise.all([...requests, stores[1].destroyByUser('ada', { except: 'own' })])
-      for (const id of ids) expect(await stores[0].get(id), id).toBeNull()
-      expect(await stores[0].listByUser('ada')).toHaveLength(1)
-    }
-  })
+describe.each(places)('behind @fastify/session: $where', ({ connect }) => {
+  for (const each of userCases) {
+    test(each.name, () =>
+      each.run(() => {
+        const prefix = freshPrefix()
+        return [
+          new RedisStore({ client: connect(), prefix, userOf }),
+          new RedisStore({ client: connect(), prefix, userOf }),
+        ]
+      }),
+    )
+  }
 })

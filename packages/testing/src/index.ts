@@ -1,2 +1,3 @@
 export * from './plugin-cases.ts'
 export * from './process.ts'
+export * from './user-cases.ts'
