@@ -11,6 +11,7 @@ import { showErrors } from './errors.ts'
 import { checkForms, checkGuestForms } from './forms.ts'
 import { withoutPorts } from './limits.ts'
 import { accountRoutes } from './routes/account.ts'
+import { devicesRoutes } from './routes/devices.ts'
 import { guestRoutes } from './routes/guest.ts'
 import { homeRoutes } from './routes/home.ts'
 import { profileRoutes } from './routes/profile.ts'
@@ -41,7 +42,8 @@ export interface AppOptions {
 /** Builds the application around a store, which it closes when it closes itself. */
 export function buildApp(store: SessionStore, options: AppOptions): FastifyInstance {
   const https = options.trustProxy !== false
-  const { requestTimeout = 20_000 } = options
+  const { users, attemptsPerMinute: attempts = 10, requestTimeout = 20_000 } = options
+  const storeName = store.backend.name
   const app = Fastify({
     logger: options.logger ?? false,
     trustProxy: options.trustProxy,
@@ -84,7 +86,7 @@ export function buildApp(store: SessionStore, options: AppOptions): FastifyInsta
     useSessions(pages, { store, secret, idleTimeout, absoluteTimeout, https })
     pages.register(fastifyFormbody)
     pages.register(fastifyRateLimit, { global: false }) // counts in this process; for several give it a Redis client
-    findUser(pages, options.users)
+    findUser(pages, users)
 
     const activity = new Activity()
     pages.addHook('onReady', async () => activity.start())
@@ -92,15 +94,16 @@ export function buildApp(store: SessionStore, options: AppOptions): FastifyInsta
 
     pages.register(async (guests) => {
       checkGuestForms(guests, https)
-      guests.register(guestRoutes, { users: options.users, attempts: options.attemptsPerMinute ?? 10, https })
+      guests.register(guestRoutes, { users, attempts, https })
     })
     pages.register(async (members) => {
       checkForms(members)
       members.register(homeRoutes)
       members.register(accountRoutes)
+      members.register(devicesRoutes, { users, attempts, storeName, canList: store.backend.findByUser !== undefined })
       members.register(profileRoutes, {
         activity,
-        storeName: store.backend.name,
+        storeName,
         absoluteTimeout,
         idleTimeout,
         cookieName: cookieName(https),

@@ -1,6 +1,5 @@
 import type { FastifyInstance, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify'
 import { nameKey } from './names.ts'
-import { field } from './visitor.ts'
 
 const MINUTE = 60_000
 /** How many addresses' worth of tries a network has. */
@@ -9,8 +8,8 @@ const NETWORK = 10
 interface Limits {
   /** How many tries one address has in a minute; of IPv6 its /64, which is what one subscriber has. */
   attempts: number
-  /** Whether one account has no more than that either, from wherever they come. */
-  perAccount: boolean
+  /** Which account is tried: it has no more of them either, from wherever they come. */
+  account?: (request: FastifyRequest) => string
 }
 
 /**
@@ -18,13 +17,13 @@ interface Limits {
  * /64), and per account. Whoever guesses one person's password from everywhere keeps that person out for a minute, and
  * gets nowhere.
  */
-export function limitTries(app: FastifyInstance, { attempts, perAccount }: Limits): preHandlerAsyncHookHandler {
+export function limitTries(app: FastifyInstance, { attempts, account }: Limits): preHandlerAsyncHookHandler {
   const limits = [
     app.createRateLimit({ max: attempts, timeWindow: MINUTE }),
     app.createRateLimit({ max: attempts * NETWORK, timeWindow: MINUTE, ipv6Subnet: 48 }),
   ]
-  if (perAccount) {
-    const keyGenerator = (request: FastifyRequest) => nameKey(field(request, 'name'))
+  if (account) {
+    const keyGenerator = (request: FastifyRequest) => nameKey(account(request))
     limits.push(app.createRateLimit({ max: attempts, timeWindow: MINUTE, keyGenerator }))
   }
   return async (request, reply) => {

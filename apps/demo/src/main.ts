@@ -15,7 +15,7 @@ try {
 async function main(): Promise<void> {
   const config = configFrom(process.env)
   const { idleTimeout, absoluteTimeout, dataFolder, host, port } = config
-  const sessions = await openStore(config.store, { options: {}, dataFolder, env: process.env })
+  const sessions = await openStore(config.store, { dataFolder, env: process.env })
   const users = opening(dataFolder, () => new Users(join(dataFolder, 'users.sqlite')))
   const app = buildApp(sessions.store, {
     users,

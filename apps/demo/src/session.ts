@@ -9,6 +9,12 @@ declare module 'fastify' {
     userId?: string
     /** ms since the epoch */
     loggedInAt?: number
+    /** Which of the user's passwords it began with: a session of an earlier one is nobody's. */
+    passwordVersion?: number
+    /** Browser and system that it began with. */
+    device?: string
+    /** What the next page is to say. */
+    notice?: string
     note?: string
     colour?: string
     /** What the form tokens are made from. */

@@ -74,6 +74,7 @@ async function served<Server extends AsyncDisposable>(
 export interface Demo {
   app: FastifyInstance
   sessions: OpenedStore
+  users: Users
   close(): Promise<void>
 }
 
@@ -107,7 +108,7 @@ export function demos() {
 
   /** The demo as main.ts puts it together. A second one in the same test is the first one restarted. */
   async function start(store: StoreCase, options: Partial<AppOptions> = {}): Promise<Demo> {
-    const sessions = await openStore(store.name, { options: {}, dataFolder: folder, env: server?.env ?? {} })
+    const sessions = await openStore(store.name, { dataFolder: folder, env: server?.env ?? {} })
     const users = new Users(join(folder, 'users.sqlite'), new Passwords(CHEAP))
     const app = buildApp(sessions.store, {
       users,
@@ -123,6 +124,7 @@ export function demos() {
     const demo = {
       app,
       sessions,
+      users,
       close: () => {
         closed ??= app.close().then(async () => {
           await sessions.closeClient()

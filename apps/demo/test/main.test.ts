@@ -126,7 +126,7 @@ describe.skipIf(process.platform === 'win32')('files of others', () => {
     becomeSomebodyElse(0o770)
     const config = configFrom({ DATA_DIR: folder })
     const users = new Users(join(folder, 'users.sqlite'))
-    const { store } = await openStore('sqlite', { options: {}, dataFolder: folder, env: {} })
+    const { store } = await openStore('sqlite', { dataFolder: folder, env: {} })
     expect((await users.create('ada', 'correct horse battery'))?.name).toBe('ada')
     await store.set('id', { cookie: {} })
     await store.close()
@@ -144,7 +144,7 @@ describe.skipIf(process.platform === 'win32')('files of others', () => {
     const files: Array<() => unknown> = [
       () => configFrom({ DATA_DIR: join(folder, 'new') }),
       () => opening(folder, () => new Users(path)),
-      () => openStore('sqlite', { options: {}, dataFolder: folder, env: {} }),
+      () => openStore('sqlite', { dataFolder: folder, env: {} }),
     ]
     for (const open of files) {
       const failure = await Promise.resolve()

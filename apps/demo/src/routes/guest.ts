@@ -4,7 +4,7 @@ import { forgetGuest } from '../forms.ts'
 import { limitTries } from '../limits.ts'
 import { nameFrom } from '../names.ts'
 import type { User, Users } from '../users.ts'
-import { field, requireNobody, show } from '../visitor.ts'
+import { field, passwordProblem, requireNobody, sessionFieldsOf, show } from '../visitor.ts'
 
 export interface GuestOptions {
   users: Users
@@ -18,8 +18,10 @@ export async function guestRoutes(app: FastifyInstance, { users, attempts, https
   const forGuests = (request: FastifyRequest, reply: FastifyReply, page: string, data: object) =>
     show(request, reply, page, { ...data, user: null })
 
+  const account = (request: FastifyRequest) => field(request, 'name')
+
   const begin = async (request: FastifyRequest, reply: FastifyReply, user: User) => {
-    await logIn(request, { userId: user.id, loggedInAt: Date.now() })
+    await logIn(request, sessionFieldsOf(request, user))
     forgetGuest(reply, https)
     return reply.redirect('/profile', 303)
   }
@@ -28,7 +30,7 @@ export async function guestRoutes(app: FastifyInstance, { users, attempts, https
     forGuests(request, reply, 'signup', { name: '' }),
   )
 
-  app.post('/signup', { preHandler: limitTries(app, { attempts, perAccount: false }) }, async (request, reply) => {
+  app.post('/signup', { preHandler: limitTries(app, { attempts }) }, async (request, reply) => {
     const written = field(request, 'name')
     const password = field(request, 'password')
     const refuse = (status: number, problem: string) =>
@@ -38,8 +40,8 @@ export async function guestRoutes(app: FastifyInstance, { users, attempts, https
     if (name === undefined) {
       return refuse(400, 'A name has 2 to 32 letters, digits, dots, dashes or underscores, all of which can be seen.')
     }
-    // Long is what counts (NIST SP 800-63B); an upper limit keeps the hashing cheap.
-    if (password.length < 8 || password.length > 128) return refuse(400, 'A password has 8 to 128 characters.')
+    const problem = passwordProblem(password)
+    if (problem) return refuse(400, problem)
     const user = await users.create(name, password)
     if (!user) return refuse(409, 'Somebody else has this name.')
     return begin(request, reply, user)
@@ -47,7 +49,7 @@ export async function guestRoutes(app: FastifyInstance, { users, attempts, https
 
   app.get('/login', { preHandler: requireNobody }, (request, reply) => forGuests(request, reply, 'login', { name: '' }))
 
-  app.post('/login', { preHandler: limitTries(app, { attempts, perAccount: true }) }, async (request, reply) => {
+  app.post('/login', { preHandler: limitTries(app, { attempts, account }) }, async (request, reply) => {
     const name = field(request, 'name')
     const user = await users.logIn(name, field(request, 'password').slice(0, 128))
     // The same words whether the name or the password was wrong
