@@ -71,7 +71,7 @@ export class SessionStore<Session extends object = any> {
   readonly #codec: Codec
   readonly #saver: Saver
   readonly #pruner: Pruner
-  /** While the plugin is called back that has ended a session which somebody else had ended before. */
+  /** While the plugin is called back that has ended a session which somebody else had ended before: its next save is to be dropped. */
   #isRegeneratingEnded = false
   #pruning: Promise<number> | undefined
   #closing: Promise<void> | undefined
@@ -407,16 +407,19 @@ export class SessionStore<Session extends object = any> {
    */
   #callBackAfterEnd(wasEndedElsewhere: boolean, callback: (error?: unknown) => void, error: unknown): void {
     this.#isRegeneratingEnded = wasEndedElsewhere
-    queueMicrotask(() => {
-      this.#isRegeneratingEnded = false
-    })
-    callback(error)
+    try {
+      callback(error)
+    } finally {
+      this.#isRegeneratingEnded = false // before any other request is heard
+    }
   }
 
   #save(sessionId: string, session: Session, touchOnly: boolean): Awaitable<Traced<undefined>> {
     const key = keyOf(sessionId)
     if (typeof session !== 'object' || session === null) throw new TypeError('the session must be an object')
-    if (this.#isRegeneratingEnded && isPluginSession(session) && holdsData(session)) {
+    const carriesOver = this.#isRegeneratingEnded && isPluginSession(session) && holdsData(session)
+    this.#isRegeneratingEnded = false
+    if (carriesOver) {
       this.#saver.bar(key)
       return { outcome: 'dropped', value: undefined }
     }
