@@ -7,6 +7,9 @@ export default defineConfig({
     // For tests that start servers on a busy machine. No test waits this long when all is well.
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // Most of these tests wait for servers most of the time: more of them at once than there are processors.
+    maxWorkers: 3,
+    maxConcurrency: 20,
     projects: [
       project('core', 'packages/core'),
       project('sqlite', 'packages/sqlite'),

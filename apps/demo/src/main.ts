@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { buildApp } from './app.ts'
-import { ConfigError, configFrom } from './config.ts'
+import { ConfigError, configFrom, opening } from './config.ts'
 import { openStore } from './stores.ts'
 import { Users } from './users.ts'
 
@@ -15,8 +15,8 @@ try {
 async function main(): Promise<void> {
   const config = configFrom(process.env)
   const { idleTimeout, absoluteTimeout, dataFolder, host, port } = config
-  const sessions = await openStore(config.store, { options: { absoluteTimeout }, dataFolder, env: process.env })
-  const users = new Users(join(dataFolder, 'users.sqlite'))
+  const sessions = await openStore(config.store, { dataFolder, env: process.env })
+  const users = opening(dataFolder, () => new Users(join(dataFolder, 'users.sqlite')))
   const app = buildApp(sessions.store, {
     users,
     secret: config.secret,
@@ -27,12 +27,11 @@ async function main(): Promise<void> {
     logger: { level: config.logLevel, redact: ['req.headers.cookie', 'res.headers["set-cookie"]'] },
   })
 
-  // The store last: requests that are under way still need it
   let closing: Promise<void> | undefined
   const close = () => {
     closing ??= (async () => {
       await app.close()
-      await sessions.close()
+      await sessions.closeClient()
       users.close()
     })()
     return closing

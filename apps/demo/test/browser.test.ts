@@ -43,7 +43,7 @@ describe.skipIf(skipped)('in a real browser', () => {
 
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'demo-test-'))
-    sessions = await openStore('memory', { options: {}, dataFolder: folder, env: {} })
+    sessions = await openStore('memory', { dataFolder: folder, env: {} })
     users = new Users(join(folder, 'users.sqlite'))
     gate = new Gate()
     app = buildApp(sessions.store, {
@@ -62,7 +62,7 @@ describe.skipIf(skipped)('in a real browser', () => {
     gate.open()
     await context?.close()
     await app.close()
-    await sessions.close()
+    await sessions.closeClient()
     users.close()
     rmSync(folder, { recursive: true })
   })
@@ -92,7 +92,9 @@ describe.skipIf(skipped)('in a real browser', () => {
     expect(await context.cookies()).toEqual([])
     await signUp(page)
     expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('Hello, ada')
-    expect(await context.cookies()).toMatchObject([{ name: 'session', httpOnly: true, sameSite: 'Lax', secure: false }])
+    expect(await context.cookies()).toMatchObject([
+      { name: 'session-stores-demo', httpOnly: true, sameSite: 'Lax', secure: false },
+    ])
     expect(await page.evaluate('document.cookie'), 'no script sees the cookie').toBe('')
 
     const clock = page.locator('#idle')

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { andThen, isPromise } from './awaitable.ts'
-import type { Awaitable, Backend, Batch, Cutoff, StoredRecord } from './backend.ts'
+import type { Awaitable, Backend, Batch, Cutoff, Finding, SessionRecord, StoredRecord } from './backend.ts'
 import { checkOptions } from './check-options.ts'
 import { Codec } from './codec.ts'
 import { type Operation, type StoreIdentity, type Traced, traced } from './diagnostics.ts'
@@ -11,7 +11,7 @@ import { holdsData, isPluginSession, restoreExpiry } from './face/session.ts'
 import { LOADED } from './face/snapshot.ts'
 import { Waited } from './face/waited.ts'
 import { GuardedBackend, type Records } from './guard/guarded-backend.ts'
-import type { Limit } from './guard/guarded-call.ts'
+import type { Limit } from './guard/limit.ts'
 import { keyOf } from './key.ts'
 import type { SessionData, StoreOptions } from './options.ts'
 import { Pruner } from './pruner.ts'
@@ -19,7 +19,7 @@ import { Refused, Saver } from './save.ts'
 import { type Settings, settingsFrom, TIMEOUT } from './settings.ts'
 import { type UserSession, Users, userIdFrom } from './users.ts'
 import { batched } from './with/batched.ts'
-import { sealed } from './with/sealed.ts'
+import { sealed, sealedBytes } from './with/sealed.ts'
 
 /**
  * How long a session is over before it is pruned by this process's clock alone, in ms: a clock that is ahead by less than
@@ -28,10 +28,12 @@ import { sealed } from './with/sealed.ts'
 const PRUNE_MARGIN = 2 * 60 * 60_000
 /** How long pruning and clearing rest after each batch, in times of what it took: requests are to notice nothing. */
 const REST = 3
+/** The worst first. */
+const SEVERITIES: readonly Finding['severity'][] = ['error', 'warning', 'advice']
 /** A SHA-256 in base64url. */
 const HANDLE = /^[\w-]{43}$/
 
-/** A session as `scan()` shows it. */
+/** A session as `scan()` and `getByHandle()` show it. */
 export interface SessionInfo<Session> {
   /** The SHA-256 of the session's id. Names the session, and does not let anybody in. */
   handle: string
@@ -39,6 +41,8 @@ export interface SessionInfo<Session> {
   createdAt: number
   /** ms since the epoch */
   expiresAt: number
+  /** Whose it is, where that was known when it was last stored. */
+  userId?: string
   session: Session
 }
 
@@ -148,12 +152,18 @@ export class SessionStore<Session extends object = any> {
     return this.#run('touch', callback, () => this.#save(sessionId, session, true))
   }
 
-  /** How many sessions there are. Takes as long as the server needs, in batches of at most `timeout` each. */
-  async count(): Promise<number> {
+  /**
+   * How many sessions there are. Takes as long as the server needs, in batches of at most `timeout` each.
+   * @param onProgress called after each batch, with how many were counted so far
+   */
+  async count({ onProgress }: { onProgress?: (counted: number) => void } = {}): Promise<number> {
     return this.#runWhole('count', 'count its sessions', this.backend.count, async (count) => {
       const cutoff = this.#cutoff()
       let total = 0
-      for await (const batch of this.#batches((from) => count(cutoff, from))) total += batch.count
+      for await (const batch of this.#batches((from) => count(cutoff, from))) {
+        total += batch.count
+        onProgress?.(total)
+      }
       return total
     })
   }
@@ -180,14 +190,24 @@ export class SessionStore<Session extends object = any> {
     const next = (from: string | undefined) =>
       traced(this.#identity, 'scan', async () => ({ outcome: 'done', value: await scan(from) }))
     for await (const { records } of this.#batches(next)) {
-      for (const { key: handle, record } of records) {
-        const { createdAt } = record
-        const expiresAt = trueExpiry(record, this.#settings.absoluteTimeout)
-        const session = isExpired(expiresAt, this.#settings.now()) ? undefined : this.#decode(record.data, expiresAt)
-        if (session) yield { handle, createdAt, expiresAt, session: session as Session }
+      for (const { key, record } of records) {
+        const info = this.#infoOf(key, record)
+        if (info) yield info
         this.#checkOpen()
       }
     }
+  }
+
+  /** The session with this handle; null when there is none that has not ended and can be read. For tools, by no means a log-in. */
+  async getByHandle(handle: string): Promise<SessionInfo<Session> | null> {
+    this.#checkOpen()
+    if (!isHandle(handle)) throw wrongHandle()
+    return traced(this.#identity, 'get', async () => {
+      const found = await this.#records.read(handle)
+      if (found === undefined) return { outcome: 'miss', value: null }
+      const info = found === 'unreadable' ? undefined : this.#infoOf(handle, found.record)
+      return info === undefined ? { outcome: 'unreadable', value: null } : { outcome: 'hit', value: info }
+    })
   }
 
   /** The sessions of this user, last used first. Needs `userOf`. */
@@ -213,15 +233,28 @@ export class SessionStore<Session extends object = any> {
     })
   }
 
-  /** Ends the session with this handle, and answers whether there was one. */
-  async destroyByHandle(handle: string): Promise<boolean> {
+  /**
+   * Ends the session with this handle, and answers whether there was one.
+   * @param userId ends it only if it is this user's, and answers false for anything else: for a handle that a browser sent,
+   * which may be of somebody else's session, or none at all. Needs `userOf`
+   */
+  async destroyByHandle(handle: string, { userId }: { userId?: string | number | undefined } = {}): Promise<boolean> {
+    const user = userId === undefined ? undefined : this.#checkUser(userId)
     this.#checkOpen()
-    if (typeof handle !== 'string' || !HANDLE.test(handle)) {
-      throw new TypeError('the handle must be one that listByUser, scan or handleOf answered')
+    if (!isHandle(handle)) {
+      if (user !== undefined) return false
+      throw wrongHandle()
     }
+    const remove = () => (user === undefined ? this.#saver.remove(handle) : this.#users.destroyOne(user, handle))
     return traced(this.#identity, 'destroy', () =>
-      andThen(this.#saver.remove(handle), (removed) => ({ outcome: removed ? 'removed' : 'miss', value: removed })),
+      andThen(remove(), (removed) => ({ outcome: removed ? 'removed' : 'miss', value: removed })),
     )
+  }
+
+  /** Whose session this is, by the option `userOf`; undefined when it is nobody's. */
+  userOf(session: Session): string | undefined {
+    this.#checkByUser()
+    return userIdFrom(this.#settings.userOf?.(session), 'what userOf answers')
   }
 
   /** The handle of the session with this id, as lists show it. */
@@ -248,10 +281,11 @@ export class SessionStore<Session extends object = any> {
   /**
    * Deletes what has expired some time ago, and answers how many sessions that were. Runs by itself every `pruneInterval`;
    * on servers that collect expired sessions themselves there is nothing to do. Two calls at once are one.
+   * @param onProgress called after each batch, with how many were deleted so far; of two calls at once that of the first
    */
-  async prune(): Promise<number> {
+  async prune({ onProgress }: { onProgress?: (removed: number) => void } = {}): Promise<number> {
     this.#checkOpen()
-    this.#pruning ??= Promise.resolve(traced(this.#identity, 'prune', () => this.#pruneAll())).finally(() => {
+    this.#pruning ??= Promise.resolve(traced(this.#identity, 'prune', () => this.#pruneAll(onProgress))).finally(() => {
       this.#pruning = undefined
     })
     return this.#pruning
@@ -273,6 +307,20 @@ export class SessionStore<Session extends object = any> {
   }
 
   /**
+   * What an operator should know of the server and put right, the worst first; an empty list when all is well. Looks at its
+   * settings and figures, never at a session, and changes nothing. For a tool or the start of an application, not for each
+   * request.
+   */
+  async check(): Promise<Finding[]> {
+    const { maxBytes, encryptionKeys } = this.#settings
+    const dataBytes = encryptionKeys?.[0] ? sealedBytes(maxBytes, encryptionKeys[0]) : maxBytes
+    return this.#runWhole('check', 'check its server', this.backend.check, async (check) => {
+      const findings = await check({ dataBytes })
+      return [...findings].sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity))
+    })
+  }
+
+  /**
    * Stops the timer and closes what the store itself opened: never a client, pool or database that it was given.
    * Call it after the last request, in an `onClose` hook. A second call does nothing.
    */
@@ -290,10 +338,10 @@ export class SessionStore<Session extends object = any> {
     const begun = performance.now()
     const limit: Limit = { deadline: this.backend.guard.deadline() }
     const found = this.#records.read(key, limit)
-    if (this.#settings.adopt) return this.#getOrAdopt(sessionId, key, found, begun)
+    if (this.#settings.adopt) return this.#getOrAdopt(sessionId, key, found, begun, limit)
     if (!isPromise(found)) return this.#found(key, found, new Waited())
     return found.then((came) => {
-      const answer = this.#found(key, came, new Waited(performance.now() - begun))
+      const answer = this.#found(key, came, new Waited(this.backend.guard.waited(begun, limit)))
       if (limit.batchSize !== undefined) answer.batchSize = limit.batchSize
       return answer
     })
@@ -304,12 +352,12 @@ export class SessionStore<Session extends object = any> {
     key: string,
     ours: ReturnType<Records['read']>,
     begun: number,
+    limit: Limit,
   ): Promise<Traced<Session | null>> {
-    const waited = new Waited()
+    const { guard } = this.backend
     const stored = await ours
-    const found = stored ?? (await this.#saver.adopt(sessionId, key, performance.now() - begun))
-    waited.add(performance.now() - begun)
-    const answer = this.#found(key, found, waited)
+    const found = stored ?? (await this.#saver.adopt(sessionId, key, limit))
+    const answer = this.#found(key, found, new Waited(guard.waited(begun, limit)))
     return stored === undefined && answer.outcome === 'hit' ? { ...answer, outcome: 'adopted' } : answer
   }
 
@@ -334,6 +382,16 @@ export class SessionStore<Session extends object = any> {
     if (session === undefined) return { outcome: 'unreadable', value: null }
     session[LOADED] = this.#saver.snapshot(key, found, session, waited)
     return { outcome: 'hit', value: session as Session }
+  }
+
+  /** Undefined when the session has ended or cannot be read. */
+  #infoOf(handle: string, record: SessionRecord): SessionInfo<Session> | undefined {
+    const { createdAt, userId } = record
+    const expiresAt = trueExpiry(record, this.#settings.absoluteTimeout)
+    const session = isExpired(expiresAt, this.#settings.now()) ? undefined : this.#decode(record.data, expiresAt)
+    if (session === undefined) return undefined
+    const info = { handle, createdAt, expiresAt, session: session as Session }
+    return userId === undefined ? info : { ...info, userId }
   }
 
   /** Undefined when the text cannot be read. */
@@ -372,13 +430,14 @@ export class SessionStore<Session extends object = any> {
     })
   }
 
-  async #pruneAll(): Promise<Traced<number>> {
+  async #pruneAll(onProgress?: (removed: number) => void): Promise<Traced<number>> {
     const { prune } = this.backend
     let total = 0
     if (prune) {
       const cutoff = this.#cutoff(PRUNE_MARGIN)
       for await (const { removed } of this.#batches((from) => prune(cutoff, from))) {
         total += removed
+        onProgress?.(total)
         if (this.#closing) break
       }
     }
@@ -438,10 +497,21 @@ export class SessionStore<Session extends object = any> {
 
   #checkByUser(): void {
     if (!this.#users.isSupported) throw new SessionUnsupported(this.backend.name, 'know sessions by their user')
-    if (!this.#settings.userOf) throw new TypeError('sessions are known by user with the option userOf only')
+    if (!this.#settings.userOf)
+      throw new TypeError(
+        'sessions are known by user with the option userOf only, such as userOf: (session) => session.user',
+      )
   }
 
   #checkOpen(): void {
     if (this.#closing) throw new SessionStoreClosed(this.backend.name)
   }
+}
+
+function isHandle(value: unknown): value is string {
+  return typeof value === 'string' && HANDLE.test(value)
+}
+
+function wrongHandle(): TypeError {
+  return new TypeError('the handle must be one that listByUser, scan or handleOf answered')
 }

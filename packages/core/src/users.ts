@@ -73,6 +73,11 @@ export class Users {
     return this.#remove(userId, [...keys])
   }
 
+  /** @param key of the session that ends if it is this user's; answers whether it was */
+  async destroyOne(userId: string, key: string): Promise<boolean> {
+    return (await this.#remove(userId, [key])) === 1
+  }
+
   /** Ends those sessions of the user beyond `maxPerUser` that were idle longest, but never the one under `key`. */
   async enforceLimit(userId: string, key: string): Promise<void> {
     const { maxPerUser } = this.#settings

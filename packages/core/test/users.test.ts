@@ -1,3 +1,4 @@
+import { userCases, userOf } from '@session-stores/testing'
 import { describe, expect, test } from 'vitest'
 import { MemoryStore, SessionStore, type StoreOptions } from '../src/index.ts'
 import { memoryWith } from './backends.ts'
@@ -91,6 +92,21 @@ describe('ending sessions', () => {
     await expect(store.destroyByHandle('a')).rejects.toThrow(TypeError)
   })
 
+  test('one, by a handle that a browser sent: only if it is of the same user', async () => {
+    const { store, logIn, handles, handlesOf } = setUp()
+    for (const [id, user] of Object.entries({ a: 'ada', b: 'ada', other: 'bob', visitor: undefined }))
+      await logIn(id, user)
+    const [a, other, visitor] = handlesOf('a', 'other', 'visitor') as [string, string, string]
+    for (const handle of [other, visitor, 'no handle', undefined, ['a']]) {
+      expect(await store.destroyByHandle(handle as string, { userId: 'ada' })).toBe(false)
+    }
+    expect(await store.count()).toBe(4)
+    expect(await store.destroyByHandle(a, { userId: 'ada' })).toBe(true)
+    expect(await store.destroyByHandle(a, { userId: 'ada' })).toBe(false)
+    expect(await handles('ada')).toEqual(handlesOf('b'))
+    await expect(store.destroyByHandle(other, { userId: '' })).rejects.toThrow(TypeError)
+  })
+
   test('all of a user, but the one that asks', async () => {
     const { store, logIn, handles, handlesOf } = setUp()
     for (const id of ['a', 'b', 'c']) await logIn(id, 'ada')
@@ -153,6 +169,29 @@ test('index() notes down whose the sessions are that were stored before', async 
   expect(await known.index()).toBe(2)
   expect((await known.listByUser('ada')).length).toBe(2)
   expect(await known.index()).toBe(0)
+})
+
+test('userOf tells whose a session is, as lists know it', () => {
+  const { store } = setUp()
+  expect(['ada', 7, undefined, null, ''].map((user) => store.userOf({ user }))).toEqual([
+    'ada',
+    '7',
+    undefined,
+    undefined,
+    undefined,
+  ])
+  expect(() => new MemoryStore().userOf({})).toThrow(/the option userOf/)
+})
+
+describe('behind @fastify/session', () => {
+  for (const each of userCases) {
+    test(each.name, () =>
+      each.run(() => {
+        const store = new MemoryStore({ userOf })
+        return [store, new SessionStore(store.backend, { userOf })]
+      }),
+    )
+  }
 })
 
 describe('what cannot be', () => {

@@ -31,7 +31,10 @@ describe.skipIf(noPgBouncer)('PgBouncer in transaction mode', () => {
 })
 
 function keepsTheContract(pool: () => pg.Pool): void {
-  const abilities = ['ping', 'insert', 'prune', 'count', 'scan', 'clear', 'findByUser', 'removeOfUser'] as const
+  const abilities = [
+    ...(['ping', 'insert', 'prune', 'count', 'scan', 'clear'] as const),
+    ...(['findByUser', 'removeOfUser', 'check'] as const),
+  ]
   const openStore = (table: string, options = {}) => makeStore({ pool: pool(), table, ...options })
 
   describe('PostgresStore keeps the contract', () => {
