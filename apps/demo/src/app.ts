@@ -8,7 +8,11 @@ import { Eta } from 'eta'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { Activity } from './activity.ts'
 import { showErrors } from './errors.ts'
+import { checkForms, checkGuestForms } from './forms.ts'
+import { withoutPorts } from './limits.ts'
 import { accountRoutes } from './routes/account.ts'
+import { devicesRoutes } from './routes/devices.ts'
+import { guestRoutes } from './routes/guest.ts'
 import { homeRoutes } from './routes/home.ts'
 import { profileRoutes } from './routes/profile.ts'
 import { cookieName, useSessions } from './session.ts'
@@ -26,8 +30,10 @@ export interface AppOptions {
   absoluteTimeout: number
   /** The addresses of the proxies in front that terminate https, or `loopback`. `false`: none, and plain http is served. */
   trustProxy: string | false
-  /** How many log-ins, and as many sign-ups, one address may try in a minute. */
+  /** How many log-ins, and as many sign-ups, one address may try in a minute; one account has as many log-ins. */
   attemptsPerMinute?: number
+  /** ms within which a request must have come in whole */
+  requestTimeout?: number
   /** How a save that is to be slow waits. */
   pause?: (ms: number) => Promise<unknown>
   logger?: FastifyServerOptions['logger']
@@ -36,11 +42,22 @@ export interface AppOptions {
 /** Builds the application around a store, which it closes when it closes itself. */
 export function buildApp(store: SessionStore, options: AppOptions): FastifyInstance {
   const https = options.trustProxy !== false
+  const { users, attemptsPerMinute: attempts = 10, requestTimeout = 20_000 } = options
+  const storeName = store.backend.name
   const app = Fastify({
     logger: options.logger ?? false,
     trustProxy: options.trustProxy,
     bodyLimit: 16 * 1024,
+    // Fastify's default is to wait for a slow body for ever. Node takes the longer of the two for the whole request,
+    // whichever it is, so its default of a minute for the headers must go too.
+    requestTimeout,
+    http: { headersTimeout: requestTimeout, connectionsCheckingInterval: requestTimeout / 4 },
     forceCloseConnections: true, // a browser keeps connections open that no request uses
+  })
+
+  app.addHook('onRequest', async ({ headers }) => {
+    const forwardedFor = headers['x-forwarded-for']
+    if (https && typeof forwardedFor === 'string') headers['x-forwarded-for'] = withoutPorts(forwardedFor)
   })
 
   app.register(fastifyHelmet, {
@@ -69,21 +86,29 @@ export function buildApp(store: SessionStore, options: AppOptions): FastifyInsta
     useSessions(pages, { store, secret, idleTimeout, absoluteTimeout, https })
     pages.register(fastifyFormbody)
     pages.register(fastifyRateLimit, { global: false }) // counts in this process; for several give it a Redis client
-    findUser(pages, options.users)
+    findUser(pages, users)
 
     const activity = new Activity()
     pages.addHook('onReady', async () => activity.start())
     pages.addHook('onClose', async () => activity.stop())
 
-    pages.register(homeRoutes)
-    pages.register(accountRoutes, { users: options.users, attempts: options.attemptsPerMinute ?? 10 })
-    pages.register(profileRoutes, {
-      activity,
-      storeName: store.backend.name,
-      absoluteTimeout,
-      idleTimeout,
-      cookieName: cookieName(https),
-      pause: options.pause,
+    pages.register(async (guests) => {
+      checkGuestForms(guests, https)
+      guests.register(guestRoutes, { users, attempts, https })
+    })
+    pages.register(async (members) => {
+      checkForms(members)
+      members.register(homeRoutes)
+      members.register(accountRoutes)
+      members.register(devicesRoutes, { users, attempts, storeName, canList: store.backend.findByUser !== undefined })
+      members.register(profileRoutes, {
+        activity,
+        storeName,
+        absoluteTimeout,
+        idleTimeout,
+        cookieName: cookieName(https),
+        pause: options.pause,
+      })
     })
   })
   return app

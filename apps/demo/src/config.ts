@@ -24,10 +24,28 @@ export interface Config {
 /** A setting the person who starts the demo has to put right. Its message is all they need to see. */
 export class ConfigError extends Error {}
 
+/**
+ * Runs what opens files of the demo. Where this user may not, or the disk is read-only or full, that is for the one who
+ * starts the demo to put right.
+ */
+export function opening<T>(folder: string, open: () => T): T {
+  try {
+    return open()
+  } catch (error) {
+    const { message, code, cause } = error as NodeJS.ErrnoException
+    if (typeof (code ?? (cause as NodeJS.ErrnoException)?.code) !== 'string') throw error
+    throw new ConfigError(
+      `${folder} cannot be used: ${message}. This user must be able to read and to write the folder and the files in it; ` +
+        'DATA_DIR names another one',
+      { cause: error },
+    )
+  }
+}
+
 /** Reads the settings from environment variables. The README lists them. */
 export function configFrom(env: NodeJS.ProcessEnv): Config {
   const dataFolder = resolve(env.DATA_DIR || fileURLToPath(new URL('../data', import.meta.url)))
-  mkdirSync(dataFolder, { recursive: true, mode: 0o700 })
+  opening(dataFolder, () => mkdirSync(dataFolder, { recursive: true, mode: 0o700 }))
   const absoluteTimeout = wholeNumber(env, 'ABSOLUTE_SECONDS', 8 * 3600, 1, 400 * 86_400) * 1000
   const idleTimeout = wholeNumber(env, 'IDLE_SECONDS', 15 * 60, 1, 400 * 86_400) * 1000
   return {
@@ -73,7 +91,10 @@ function secretFrom(env: NodeJS.ProcessEnv, dataFolder: string): string {
     if (env.SESSION_SECRET.length < 32) throw new ConfigError('SESSION_SECRET must have 32 characters or more')
     return env.SESSION_SECRET
   }
-  const file = resolve(dataFolder, 'session-secret')
+  return opening(dataFolder, () => secretIn(resolve(dataFolder, 'session-secret')))
+}
+
+function secretIn(file: string): string {
   try {
     // wx: of two that start at once only one writes, and the other reads what it wrote
     writeFileSync(file, randomBytes(32).toString('base64url'), { flag: 'wx', mode: 0o600 })

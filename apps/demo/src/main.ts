@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { buildApp } from './app.ts'
-import { ConfigError, configFrom } from './config.ts'
+import { ConfigError, configFrom, opening } from './config.ts'
 import { openStore } from './stores.ts'
 import { Users } from './users.ts'
 
@@ -15,8 +15,8 @@ try {
 async function main(): Promise<void> {
   const config = configFrom(process.env)
   const { idleTimeout, absoluteTimeout, dataFolder, host, port } = config
-  const sessions = await openStore(config.store, { options: {}, dataFolder, env: process.env })
-  const users = new Users(join(dataFolder, 'users.sqlite'))
+  const sessions = await openStore(config.store, { dataFolder, env: process.env })
+  const users = opening(dataFolder, () => new Users(join(dataFolder, 'users.sqlite')))
   const app = buildApp(sessions.store, {
     users,
     secret: config.secret,

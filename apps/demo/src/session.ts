@@ -1,5 +1,4 @@
 // Session handling, all of it. The numbers are the five practices that the home page lists.
-import fastifyCsrf from '@fastify/csrf-protection'
 import { sessions } from '@session-stores/fastify'
 import type { FastifyInstance } from 'fastify'
 import type { SessionStore } from './stores.ts'
@@ -10,6 +9,12 @@ declare module 'fastify' {
     userId?: string
     /** ms since the epoch */
     loggedInAt?: number
+    /** Which of the user's passwords it began with: a session of an earlier one is nobody's. */
+    passwordVersion?: number
+    /** Browser and system that it began with. */
+    device?: string
+    /** What the next page is to say. */
+    notice?: string
     note?: string
     colour?: string
     /** What the form tokens are made from. */
@@ -32,14 +37,13 @@ export interface SessionOptions {
 
 export function useSessions(app: FastifyInstance, { https, ...options }: SessionOptions): void {
   // Practice 1: no script reads the cookie and no other site posts with it, which is the preset's default; and where
-  // there is https, nothing else carries it. Practice 4, a new id at log-in, is `logIn` in routes/account.ts.
+  // there is https, nothing else carries it. Practice 4, a new id at log-in, is `logIn` in routes/guest.ts.
   app.register(sessions, { ...options, cookieName: cookieName(https), cookie: { secure: https || 'auto' } })
 
-  // Every form carries a token made from a secret in the session, and every POST is refused without it.
-  app.register(fastifyCsrf, { sessionPlugin: '@fastify/session' })
-  app.addHook('preHandler', (request, reply, done) => {
-    if (request.method === 'GET' || request.method === 'HEAD') return done()
-    app.csrfProtection(request, reply, done)
+  // A stored session keeps the age that its cookie was made with. This has a changed idle timeout hold for those too who
+  // were logged in when the application was started anew.
+  app.addHook('onRequest', async ({ session }) => {
+    if (session.cookie.originalMaxAge !== options.idleTimeout) session.cookie.maxAge = options.idleTimeout
   })
 }
 

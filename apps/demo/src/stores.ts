@@ -2,13 +2,12 @@
 import { join } from 'node:path'
 import { MemoryStore, type SessionStore, type StoreOptions } from '@session-stores/core'
 import { SqliteStore } from '@session-stores/sqlite'
-import { ConfigError } from './config.ts'
+import type { Session } from 'fastify'
+import { ConfigError, opening } from './config.ts'
 
 export type { OperationContext, SessionStore } from '@session-stores/core'
 
 export interface Setup {
-  /** What every store understands: timeouts and the like. */
-  options: StoreOptions
   dataFolder: string
   env: NodeJS.ProcessEnv
 }
@@ -21,12 +20,12 @@ export interface OpenedStore {
 
 // A driver is loaded only where its store is used.
 const stores: Record<string, (setup: Setup) => OpenedStore | Promise<OpenedStore>> = {
-  memory: ({ options }) => opened(new MemoryStore(options)),
+  memory: () => opened(new MemoryStore(options)),
 
-  sqlite: ({ options, dataFolder }) =>
-    opened(new SqliteStore({ path: join(dataFolder, 'sessions.sqlite'), ...options })),
+  sqlite: ({ dataFolder }) =>
+    opened(opening(dataFolder, () => new SqliteStore({ path: join(dataFolder, 'sessions.sqlite'), ...options }))),
 
-  redis: async ({ options, env }) => {
+  redis: async ({ env }) => {
     const url = setting(env, 'REDIS_URL', 'redis://127.0.0.1:6379')
     const [{ Redis }, { RedisStore }] = await Promise.all([import('ioredis'), import('@session-stores/redis')])
     const client = new Redis(url)
@@ -34,7 +33,7 @@ const stores: Record<string, (setup: Setup) => OpenedStore | Promise<OpenedStore
     return opened(new RedisStore({ client, ...options }), () => client.disconnect())
   },
 
-  postgres: async ({ options, env }) => {
+  postgres: async ({ env }) => {
     const connectionString = setting(env, 'DATABASE_URL', 'postgres://user:password@127.0.0.1:5432/database')
     const [{ Pool }, { PostgresStore }] = await Promise.all([import('pg'), import('@session-stores/postgres')])
     const pool = new Pool({ connectionString })
@@ -42,7 +41,7 @@ const stores: Record<string, (setup: Setup) => OpenedStore | Promise<OpenedStore
     return opened(new PostgresStore({ pool, migrateOnFirstUse: true, ...options }), () => pool.end())
   },
 
-  memcached: async ({ options, env }) => {
+  memcached: async ({ env }) => {
     const servers = setting(env, 'MEMCACHED_SERVERS', '127.0.0.1:11211')
     const [{ Client }, { MemcachedStore }] = await Promise.all([import('memjs'), import('@session-stores/memcached')])
     const client = Client.create(servers)
@@ -51,6 +50,9 @@ const stores: Record<string, (setup: Setup) => OpenedStore | Promise<OpenedStore
 }
 
 export const storeNames = Object.keys(stores)
+
+/** Whose a session is, so that a user's sessions can be listed and ended. */
+const options: StoreOptions = { userOf: (session: Session) => session.userId }
 
 /** @throws ConfigError when there is no such store, or a setting it needs is missing */
 export async function openStore(name: string, setup: Setup): Promise<OpenedStore> {

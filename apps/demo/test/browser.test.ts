@@ -43,7 +43,7 @@ describe.skipIf(skipped)('in a real browser', () => {
 
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'demo-test-'))
-    sessions = await openStore('memory', { options: {}, dataFolder: folder, env: {} })
+    sessions = await openStore('memory', { dataFolder: folder, env: {} })
     users = new Users(join(folder, 'users.sqlite'))
     gate = new Gate()
     app = buildApp(sessions.store, {

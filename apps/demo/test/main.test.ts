@@ -1,12 +1,15 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ServerProcess, until } from '@session-stores/testing'
-import { afterEach, beforeEach, expect, test } from 'vitest'
-import { configFrom } from '../src/config.ts'
-import { hashPassword, nobodysHash, passwordMatches } from '../src/passwords.ts'
+import { unprivileged } from '@session-stores/testing/unprivileged'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { ConfigError, configFrom, opening } from '../src/config.ts'
+import { Passwords } from '../src/passwords.ts'
+import { openStore } from '../src/stores.ts'
+import { Users } from '../src/users.ts'
 import { Visitor } from './visitor.ts'
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
@@ -89,6 +92,72 @@ test('finishes a request that is under way, and knows its people and their sessi
   expect((await again.get('/profile')).text).toContain('just in time')
 })
 
+test('says what is wrong with its folder, in one line', async () => {
+  const file = join(folder, 'a-file')
+  writeFileSync(file, '')
+  const demo = run({ DATA_DIR: join(file, 'data') })
+  expect((await ended(demo)).code).toBe(1)
+  expect(demo.output).toMatch(/^demo: \S+ cannot be used: ENOTDIR: .*; DATA_DIR names another one\n$/)
+})
+
+describe.skipIf(process.platform === 'win32')('files of others', () => {
+  afterEach(() => {
+    if (process.getuid?.() !== 0) return
+    process.seteuid?.(0)
+    process.setegid?.(0)
+  })
+
+  /** From here on the test is not root. Folders are the group's then, as with Kubernetes' fsGroup. */
+  function becomeSomebodyElse(mode: number): void {
+    if (process.getuid?.() === 0) {
+      const { uid = 0, gid = 0 } = unprivileged()
+      for (const file of ['.', ...readdirSync(folder)]) chownSync(join(folder, file), 0, gid)
+      process.setegid?.(gid)
+      process.seteuid?.(uid)
+    } else chmodSync(folder, mode)
+  }
+
+  test('a folder that is the group’s will do, and its files keep their modes', async () => {
+    for (const file of ['users.sqlite', 'sessions.sqlite', 'session-secret']) {
+      writeFileSync(join(folder, file), file === 'session-secret' ? 'x'.repeat(43) : '')
+      chmodSync(join(folder, file), 0o660)
+    }
+    chmodSync(folder, 0o770)
+    becomeSomebodyElse(0o770)
+    const config = configFrom({ DATA_DIR: folder })
+    const users = new Users(join(folder, 'users.sqlite'))
+    const { store } = await openStore('sqlite', { dataFolder: folder, env: {} })
+    expect((await users.create('ada', 'correct horse battery'))?.name).toBe('ada')
+    await store.set('id', { cookie: {} })
+    await store.close()
+    users.close()
+    expect(config.secret).toBe('x'.repeat(43))
+    expect(statSync(join(folder, 'users.sqlite')).mode & 0o777).toBe(0o660)
+  })
+
+  test('one that cannot be written to is told by a message', async () => {
+    writeFileSync(join(folder, 'session-secret'), 'x'.repeat(43))
+    chmodSync(join(folder, 'session-secret'), 0o644)
+    chmodSync(folder, 0o755)
+    becomeSomebodyElse(0o555)
+    const path = join(folder, 'users.sqlite')
+    const files: Array<() => unknown> = [
+      () => configFrom({ DATA_DIR: join(folder, 'new') }),
+      () => opening(folder, () => new Users(path)),
+      () => openStore('sqlite', { dataFolder: folder, env: {} }),
+    ]
+    for (const open of files) {
+      const failure = await Promise.resolve()
+        .then(open)
+        .catch((error: unknown) => error)
+      expect(failure).toBeInstanceOf(ConfigError)
+      expect((failure as Error).message).toMatch(
+        /cannot be used: .*(EACCES|unable to open).*DATA_DIR names another one$/,
+      )
+    }
+  })
+})
+
 test.each([
   [{ STORE: 'floppy' }, /^demo: STORE must be one of memory, sqlite.*; got "floppy"\n$/],
   [{ STORE: 'redis' }, /^demo: REDIS_URL must say where the server is, as in redis:.*\n$/],
@@ -127,15 +196,17 @@ test('a secret that was cut short is refused', async () => {
 })
 
 test('passwords: salted, compared by their stored parameters, and as much work for nobody', async () => {
-  const stored = await hashPassword('correct horse battery')
-  expect(stored).not.toBe(await hashPassword('correct horse battery'))
-  expect(await passwordMatches('correct horse battery', stored)).toBe(true)
-  expect(await passwordMatches('correct horse', stored)).toBe(false)
-  expect(await passwordMatches('\u00e9t\u00e9', await hashPassword('e\u0301te\u0301')), 'typed another way').toBe(true)
+  const passwords = new Passwords()
+  const stored = await passwords.hash('correct horse battery')
+  expect(stored).not.toBe(await passwords.hash('correct horse battery'))
+  expect(await passwords.matches('correct horse battery', stored)).toBe(true)
+  expect(await passwords.matches('correct horse', stored)).toBe(false)
+  const typedAnotherWay = await passwords.hash('e\u0301te\u0301')
+  expect(await passwords.matches('\u00e9t\u00e9', typedAnotherWay)).toBe(true)
   for (const spoilt of ['', 'x', stored.slice(0, -1), '$scrypt$ln=15,r=8,p=3$$']) {
-    expect(await passwordMatches('correct horse battery', spoilt)).toBe(false)
+    expect(await passwords.matches('correct horse battery', spoilt)).toBe(false)
   }
   const cost = (hash: string) => hash.split('$')[2]
-  expect(cost(nobodysHash)).toBe(cost(stored))
-  expect(nobodysHash.length).toBe(stored.length)
+  expect(cost(passwords.nobodysHash)).toBe(cost(stored))
+  expect(passwords.nobodysHash.length).toBe(stored.length)
 })

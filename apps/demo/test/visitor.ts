@@ -55,9 +55,7 @@ export class Visitor {
   /** Opens `from`, takes the token out of its form, and sends the form. */
   async submit(from: string, path: string, fields: Record<string, string> = {}): Promise<Page> {
     const { text } = await this.get(from)
-    const token = /name="_csrf" value="([^"]+)"/.exec(text)?.[1]
-    if (!token) throw new Error(`no form on ${from}: ${text}`)
-    return this.post(path, { _csrf: token, ...fields })
+    return this.post(path, { _csrf: tokenOf(text), ...fields })
   }
 
   /** Sends these fields and no others. */
@@ -85,9 +83,9 @@ export class Visitor {
     return status === 200
   }
 
-  /** Somebody who got hold of this visitor's cookies as they are now. */
-  copy(): Visitor {
-    const other = new Visitor(this.#send)
+  /** Somebody who has this visitor's cookies as they are now: a thief, or the same browser after a restart of the demo. */
+  copy(app?: FastifyInstance): Visitor {
+    const other = app ? Visitor.inside(app) : new Visitor(this.#send)
     for (const [name, value] of this.cookies) other.cookies.set(name, value)
     other.headers = { ...this.headers }
     return other
@@ -106,4 +104,11 @@ export class Visitor {
     if (expires && new Date(expires).getTime() <= Date.now()) this.cookies.delete(name)
     else this.cookies.set(name, value)
   }
+}
+
+/** The token of the first form on a page. */
+export function tokenOf(text: string): string {
+  const token = /name="_csrf" value="([^"]+)"/.exec(text)?.[1]
+  if (!token) throw new Error(`no form on this page: ${text}`)
+  return token
 }

@@ -11,7 +11,7 @@ import { holdsData, isPluginSession, restoreExpiry } from './face/session.ts'
 import { LOADED } from './face/snapshot.ts'
 import { Waited } from './face/waited.ts'
 import { GuardedBackend, type Records } from './guard/guarded-backend.ts'
-import type { Limit } from './guard/guarded-call.ts'
+import type { Limit } from './guard/limit.ts'
 import { keyOf } from './key.ts'
 import type { SessionData, StoreOptions } from './options.ts'
 import { Pruner } from './pruner.ts'
@@ -71,7 +71,7 @@ export class SessionStore<Session extends object = any> {
   readonly #codec: Codec
   readonly #saver: Saver
   readonly #pruner: Pruner
-  /** While the plugin is called back that has ended a session which somebody else had ended before. */
+  /** While the plugin is called back that has ended a session which somebody else had ended before: its next save is to be dropped. */
   #isRegeneratingEnded = false
   #pruning: Promise<number> | undefined
   #closing: Promise<void> | undefined
@@ -338,10 +338,10 @@ export class SessionStore<Session extends object = any> {
     const begun = performance.now()
     const limit: Limit = { deadline: this.backend.guard.deadline() }
     const found = this.#records.read(key, limit)
-    if (this.#settings.adopt) return this.#getOrAdopt(sessionId, key, found, begun)
+    if (this.#settings.adopt) return this.#getOrAdopt(sessionId, key, found, begun, limit)
     if (!isPromise(found)) return this.#found(key, found, new Waited())
     return found.then((came) => {
-      const answer = this.#found(key, came, new Waited(performance.now() - begun))
+      const answer = this.#found(key, came, new Waited(this.backend.guard.waited(begun, limit)))
       if (limit.batchSize !== undefined) answer.batchSize = limit.batchSize
       return answer
     })
@@ -352,12 +352,12 @@ export class SessionStore<Session extends object = any> {
     key: string,
     ours: ReturnType<Records['read']>,
     begun: number,
+    limit: Limit,
   ): Promise<Traced<Session | null>> {
-    const waited = new Waited()
+    const { guard } = this.backend
     const stored = await ours
-    const found = stored ?? (await this.#saver.adopt(sessionId, key, performance.now() - begun))
-    waited.add(performance.now() - begun)
-    const answer = this.#found(key, found, waited)
+    const found = stored ?? (await this.#saver.adopt(sessionId, key, limit))
+    const answer = this.#found(key, found, new Waited(guard.waited(begun, limit)))
     return stored === undefined && answer.outcome === 'hit' ? { ...answer, outcome: 'adopted' } : answer
   }
 
@@ -407,16 +407,19 @@ export class SessionStore<Session extends object = any> {
    */
   #callBackAfterEnd(wasEndedElsewhere: boolean, callback: (error?: unknown) => void, error: unknown): void {
     this.#isRegeneratingEnded = wasEndedElsewhere
-    queueMicrotask(() => {
-      this.#isRegeneratingEnded = false
-    })
-    callback(error)
+    try {
+      callback(error)
+    } finally {
+      this.#isRegeneratingEnded = false // before any other request is heard
+    }
   }
 
   #save(sessionId: string, session: Session, touchOnly: boolean): Awaitable<Traced<undefined>> {
     const key = keyOf(sessionId)
     if (typeof session !== 'object' || session === null) throw new TypeError('the session must be an object')
-    if (this.#isRegeneratingEnded && isPluginSession(session) && holdsData(session)) {
+    const carriesOver = this.#isRegeneratingEnded && isPluginSession(session) && holdsData(session)
+    this.#isRegeneratingEnded = false
+    if (carriesOver) {
       this.#saver.bar(key)
       return { outcome: 'dropped', value: undefined }
     }

@@ -1,6 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Activity } from '../activity.ts'
+import { textFrom } from '../text.ts'
+import { duration } from '../time.ts'
 import { field, requireUser, show } from '../visitor.ts'
 
 const COLOURS = ['blue', 'green', 'plum', 'rust']
@@ -44,7 +46,7 @@ export async function profileRoutes(app: FastifyInstance, options: ProfileOption
   app.post('/note', async (request, reply) => {
     // A slow one has loaded the session by now and saves it later: what other requests did meanwhile must stay done.
     if (field(request, 'slow')) await pause(SLOW)
-    request.session.note = field(request, 'note').trim().slice(0, LONGEST_NOTE)
+    request.session.note = textFrom(field(request, 'note'), LONGEST_NOTE)
     return reply.redirect('/profile', 303)
   })
 
@@ -75,21 +77,9 @@ function endsOf({ session }: FastifyRequest, absoluteTimeout: number): { idle: E
 
 /** All the session holds, but for the secret that form tokens are made from. */
 function fieldsOf({ session }: FastifyRequest): Array<{ name: string; value: string }> {
-  const { userId, loggedInAt, note, colour, _csrf } = session
-  const fields = { userId, loggedInAt, note, colour, _csrf: _csrf && '(secret)' }
+  const { userId, passwordVersion, loggedInAt, device, note, colour, _csrf } = session
+  const fields = { userId, passwordVersion, loggedInAt, device, note, colour, _csrf: _csrf && '(secret)' }
   return Object.entries(fields).flatMap(([name, value]) =>
     value === undefined ? [] : [{ name, value: String(value) }],
   )
-}
-
-/** `2 h 5 min` */
-function duration(ms: number): string {
-  const seconds = Math.ceil(ms / 1000)
-  const parts = [
-    [Math.floor(seconds / 3600), 'h'],
-    [Math.floor(seconds / 60) % 60, 'min'],
-    [seconds % 60, 's'],
-  ] as const
-  const text = parts.filter(([count]) => count > 0).map(([count, unit]) => `${count}\u00a0${unit}`)
-  return text.join(' ') || '0\u00a0s'
 }
