@@ -18,6 +18,7 @@ export default defineConfig({
       project('memcached', 'packages/memcached'),
       project('fastify', 'packages/fastify'),
       project('otel', 'packages/otel'),
+      project('cli', 'packages/cli'),
       project('demo', 'apps/demo'),
       project('faults', 'apps/faults'),
       project('packaging', 'apps/packaging'),

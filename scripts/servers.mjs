@@ -24,12 +24,12 @@ const programs = [
     ...redis,
     names: ['redis-server'],
     apt: 'redis-server',
-    tests: ['redis', 'fastify', 'otel', 'demo', 'faults', 'packaging', 'recipes', 'npm run bench'],
+    tests: ['redis', 'fastify', 'otel', 'cli', 'demo', 'faults', 'packaging', 'recipes', 'npm run bench'],
   },
   { ...redis, names: ['redis-sentinel'], apt: 'redis-sentinel', tests: ['redis', 'faults'] },
   {
     names: ['memcached'],
-    tests: ['memcached', 'demo', 'faults', 'packaging', 'npm run bench'],
+    tests: ['memcached', 'cli', 'demo', 'faults', 'packaging', 'npm run bench'],
     skip: 'SKIP_MEMCACHED',
     whole: 'memcached',
     apt: 'memcached',
@@ -46,7 +46,7 @@ const programs = [
   },
   {
     names: ['postgres'],
-    tests: ['postgres', 'demo', 'faults', 'packaging', 'npm run bench'],
+    tests: ['postgres', 'cli', 'demo', 'faults', 'packaging', 'npm run bench'],
     skip: 'SKIP_POSTGRES',
     whole: 'postgres',
     apt: 'postgresql',
