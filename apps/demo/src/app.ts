@@ -15,8 +15,9 @@ import { devicesRoutes } from './routes/devices.ts'
 import { guestRoutes } from './routes/guest.ts'
 import { homeRoutes } from './routes/home.ts'
 import { profileRoutes } from './routes/profile.ts'
+import { watchRoutes } from './routes/watch.ts'
 import { cookieName, useSessions } from './session.ts'
-import type { SessionStore } from './stores.ts'
+import { type OpenedStore, storeNames } from './stores/index.ts'
 import type { Users } from './users.ts'
 import { findUser } from './visitor.ts'
 
@@ -40,7 +41,8 @@ export interface AppOptions {
 }
 
 /** Builds the application around a store, which it closes when it closes itself. */
-export function buildApp(store: SessionStore, options: AppOptions): FastifyInstance {
+export function buildApp(sessions: OpenedStore, options: AppOptions): FastifyInstance {
+  const { store, where } = sessions
   const https = options.trustProxy !== false
   const { users, attemptsPerMinute: attempts = 10, requestTimeout = 20_000 } = options
   const storeName = store.backend.name
@@ -68,6 +70,7 @@ export function buildApp(store: SessionStore, options: AppOptions): FastifyInsta
         'script-src': ["'self'"],
         'style-src': ["'self'"],
         'img-src': ["'self'"],
+        'connect-src': ["'self'"],
         'form-action': ["'self'"],
         'base-uri': ["'none'"],
         'frame-ancestors': ["'none'"],
@@ -75,7 +78,13 @@ export function buildApp(store: SessionStore, options: AppOptions): FastifyInsta
     },
     strictTransportSecurity: https, // on plain http it would lock browsers out of localhost
   })
-  app.register(fastifyView, { engine: { eta: new Eta() }, root: folder('views'), viewExt: 'eta', production: true })
+  app.register(fastifyView, {
+    engine: { eta: new Eta() },
+    root: folder('views'),
+    viewExt: 'eta',
+    production: true,
+    defaultContext: { storeName, where, storeNames },
+  })
   showErrors(app)
 
   // Outside the scope below: a style sheet needs no session, so it reads none.
@@ -100,10 +109,10 @@ export function buildApp(store: SessionStore, options: AppOptions): FastifyInsta
       checkForms(members)
       members.register(homeRoutes)
       members.register(accountRoutes)
-      members.register(devicesRoutes, { users, attempts, storeName, canList: store.backend.findByUser !== undefined })
+      members.register(devicesRoutes, { users, attempts, canList: store.backend.findByUser !== undefined })
+      members.register(watchRoutes, { activity, sessions })
       members.register(profileRoutes, {
         activity,
-        storeName,
         absoluteTimeout,
         idleTimeout,
         cookieName: cookieName(https),
@@ -114,7 +123,7 @@ export function buildApp(store: SessionStore, options: AppOptions): FastifyInsta
   return app
 }
 
-/** A folder beside src, and beside dist once built. */
+/** A folder beside src. */
 function folder(name: string): string {
   return fileURLToPath(new URL(`../${name}`, import.meta.url))
 }
