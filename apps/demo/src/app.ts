@@ -14,7 +14,9 @@ import { accountRoutes } from './routes/account.ts'
 import { devicesRoutes } from './routes/devices.ts'
 import { guestRoutes } from './routes/guest.ts'
 import { homeRoutes } from './routes/home.ts'
+import { outageRoutes } from './routes/outage.ts'
 import { profileRoutes } from './routes/profile.ts'
+import { trialsRoutes } from './routes/trials.ts'
 import { watchRoutes } from './routes/watch.ts'
 import { cookieName, useSessions } from './session.ts'
 import { type OpenedStore, storeNames } from './stores/index.ts'
@@ -35,6 +37,8 @@ export interface AppOptions {
   attemptsPerMinute?: number
   /** ms within which a request must have come in whole */
   requestTimeout?: number
+  /** ms after which the outage page brings the server back in any case */
+  longestOutage?: number
   /** How a save that is to be slow waits. */
   pause?: (ms: number) => Promise<unknown>
   logger?: FastifyServerOptions['logger']
@@ -42,7 +46,8 @@ export interface AppOptions {
 
 /** Builds the application around a store, which it closes when it closes itself. */
 export function buildApp(sessions: OpenedStore, options: AppOptions): FastifyInstance {
-  const { store, where } = sessions
+  const { store, where, server } = sessions
+  const canList = store.backend.findByUser !== undefined // Memcached cannot
   const https = options.trustProxy !== false
   const { users, attemptsPerMinute: attempts = 10, requestTimeout = 20_000 } = options
   const storeName = store.backend.name
@@ -90,10 +95,12 @@ export function buildApp(sessions: OpenedStore, options: AppOptions): FastifyIns
   // Outside the scope below: a style sheet needs no session, so it reads none.
   app.register(fastifyStatic, { root: folder('public'), prefix: '/static/', maxAge: 60_000 })
 
+  app.register(fastifyFormbody)
+  app.register(outageRoutes, { store, server, longestOutage: options.longestOutage ?? 15_000 }) // without a session: it is there when none can be read
+
   app.register(async (pages) => {
     const { secret, idleTimeout, absoluteTimeout } = options
     useSessions(pages, { store, secret, idleTimeout, absoluteTimeout, https })
-    pages.register(fastifyFormbody)
     pages.register(fastifyRateLimit, { global: false }) // counts in this process; for several give it a Redis client
     findUser(pages, users)
 
@@ -109,7 +116,8 @@ export function buildApp(sessions: OpenedStore, options: AppOptions): FastifyIns
       checkForms(members)
       members.register(homeRoutes)
       members.register(accountRoutes)
-      members.register(devicesRoutes, { users, attempts, canList: store.backend.findByUser !== undefined })
+      members.register(devicesRoutes, { users, attempts, canList })
+      members.register(trialsRoutes, { store, canList, trialsPerMinute: 30 })
       members.register(watchRoutes, { activity, sessions })
       members.register(profileRoutes, {
         activity,
