@@ -23,6 +23,7 @@ export default defineConfig({
       project('packaging', 'apps/packaging'),
       project('bench', 'apps/bench'),
       project('lmdb-store', 'examples/lmdb-store'),
+      project('recipes', 'examples/recipes'),
     ],
   },
 })

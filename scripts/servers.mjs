@@ -24,7 +24,7 @@ const programs = [
     ...redis,
     names: ['redis-server'],
     apt: 'redis-server',
-    tests: ['redis', 'fastify', 'otel', 'demo', 'faults', 'packaging', 'npm run bench'],
+    tests: ['redis', 'fastify', 'otel', 'demo', 'faults', 'packaging', 'recipes', 'npm run bench'],
   },
   { ...redis, names: ['redis-sentinel'], apt: 'redis-sentinel', tests: ['redis', 'faults'] },
   {

@@ -16,13 +16,12 @@ export function adapted(code: string, addresses: Address[]): string {
   }, code)
 }
 
-/** A compiled program as somebody writes it who has CommonJS: `require()`, and no `await` at the top. */
+/** A program as somebody writes it who has CommonJS: `require()`, and no `await` at the top. */
 export function asCommonJs(code: string): string {
   const requires = code
     .replace(/^import (\w+), (\{[^}]*\}) from ('[^']+');?$/gm, 'const $1 = require($3)\nconst $2 = $1')
     .replace(/^import (\w+) from ('[^']+');?$/gm, 'const $1 = require($2)')
     .replace(/^import (?:\* as (\w+)|(\{[^}]*\})) from ('[^']+');?$/gm, 'const $1$2 = require($3)')
-    .replace(/^export \{\};?$/m, '')
   if (/^(import|export)\b/m.test(requires)) throw new Error(`cannot be turned to CommonJS:\n${code}`)
   return `async function main() {\n${requires}\n}\nmain().catch((error) => {\n  console.error(error)\n  process.exit(1)\n})\n`
 }

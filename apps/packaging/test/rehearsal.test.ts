@@ -1,12 +1,12 @@
 // The next release from beginning to end, into a registry of its own on this machine, and what users then do with it.
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { Clone } from '../src/clone.ts'
 import { Consumer } from '../src/consumer.ts'
-import { installLineOf, quickStartOf } from '../src/markdown.ts'
+import { installLineOf, quickStartOf, samplesOf } from '../src/markdown.ts'
 import { nodeOf } from '../src/nodes.ts'
 import { adapted, asCommonJs, visits, withoutTopLevelAwait } from '../src/quick-start.ts'
 import { Registry } from '../src/registry.ts'
@@ -161,9 +161,9 @@ describe.each(packages)('$name, as a user installs it', ({ short, name }) => {
   test('compiles with its quick start, strictly, with all declarations', SLOW, async () => {
     await user.install('--save-dev', '@types/node@22', ...types)
     user.write('package.json', JSON.stringify({ ...user.manifest(), type: 'module' }))
-    const { code } = quickStartOf(page)
-    user.write('quick-start.ts', code)
-    user.write('in-commonjs.cts', withoutTopLevelAwait(code))
+    const { typed } = quickStartOf(page)
+    user.write('quick-start.ts', typed)
+    user.write('in-commonjs.cts', withoutTopLevelAwait(typed))
     await user.compile('bundler', 'quick-start.ts')
     await user.compile('nodenext', 'quick-start.ts', 'in-commonjs.cts')
   })
@@ -173,8 +173,7 @@ describe.each(packages)('$name, as a user installs it', ({ short, name }) => {
   test('runs its quick start as an ES module and as CommonJS, on Node 22 and 24', SLOW, async () => {
     const server = await serverFor(short)
     try {
-      const compiled = readFileSync(join(user.folder, 'compiled-nodenext', 'quick-start.js'), 'utf8')
-      const program = adapted(compiled, server.addresses)
+      const program = adapted(quickStartOf(page).code, server.addresses)
       const paths = [user.write('quick-start.mjs', program), user.write('quick-start.cjs', asCommonJs(program))]
       for (const path of paths) {
         const all = await Promise.all(nodes.map((node) => visits(node, path, user.folder, 3)))
@@ -200,13 +199,48 @@ describe('the program in the root README', () => {
     const { code } = quickStartOf('README.md')
     assert(code.trim().split('\n').length <= 24, 'it is called twenty lines')
     user.write('quick-start.ts', code)
-    const folder = await user.compile('nodenext', 'quick-start.ts')
-    const compiled = readFileSync(join(folder, 'quick-start.js'), 'utf8')
-    const path = user.write('quick-start.mjs', adapted(compiled, []))
+    await user.compile('nodenext', 'quick-start.ts')
+    const path = user.write('quick-start.mjs', adapted(code, []))
     for (const { status, body } of await visits(nodes[1], path, user.folder, 2)) {
       assert.equal(status, 200)
       assert.match(body, /\w/)
     }
+  })
+})
+
+describe('without a native package', () => {
+  test('the quick start runs on node:sqlite, on Node 22 and 24', SLOW, async () => {
+    const user = newConsumer()
+    await user.install('@session-stores/sqlite', ...plugin)
+    assert(!user.installed().has('better-sqlite3'))
+    const [driver] = samplesOf('README.md').filter(({ code }) => code.includes("from 'node:sqlite'"))
+    const { code } = quickStartOf('packages/sqlite/README.md')
+    const rest = code.replace(/^import \{ SqliteStore \}.*\n/m, '').replace(/^const store = .*\n/m, '')
+    const path = user.write('quick-start.mjs', adapted(`${driver?.code}${rest}`, []))
+    for (const node of nodes) {
+      const all = await visits(node, path, user.folder, 3)
+      assert.deepEqual(
+        all.map(({ body }) => JSON.parse(body)),
+        [1, 2, 3].map((visits) => ({ visits })),
+      )
+    }
+    assert(existsSync(join(user.folder, 'sessions.sqlite')))
+  })
+})
+
+describe('the recipe for Jest', () => {
+  test('runs as it stands on the page', SLOW, async () => {
+    const samples = samplesOf('docs/recipes.md')
+    const settings = samples.find(({ language, code }) => language === 'json' && code.includes('"jest"'))
+    const sample = samples.find(({ code }) => code.includes("from '@jest/globals'"))
+    assert(settings && sample)
+    const user = newConsumer()
+    await user.install('@session-stores/fastify', '@session-stores/core', ...plugin, 'jest@30')
+    user.write('package.json', JSON.stringify({ ...user.manifest(), ...JSON.parse(settings.code) }))
+    user.write('sessions.test.mjs', sample.code)
+    const { code, output } = await attempt('npm', ['test'], user.folder)
+    assert.equal(code, 0, output)
+    assert.match(output, /Tests: +1 passed, 1 total/)
   })
 })
 
@@ -273,7 +307,7 @@ describe('a breaking change of core', () => {
     assert.equal((await user.list()).code, 0)
     await user.install('--save-dev', '@types/node@22')
     user.write('package.json', JSON.stringify({ ...user.manifest(), type: 'module' }))
-    user.write('quick-start.ts', `import { freshVersion } from '${core}'\nfreshVersion()\n${quickStartOf(page).code}`)
+    user.write('quick-start.ts', `import { freshVersion } from '${core}'\nfreshVersion()\n${quickStartOf(page).typed}`)
     const folder = await user.compile('nodenext', 'quick-start.ts')
     const compiled = readFileSync(join(folder, 'quick-start.js'), 'utf8')
     const path = user.write('quick-start.mjs', adapted(compiled, []))

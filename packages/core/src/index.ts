@@ -41,7 +41,7 @@ export {
   SessionUnsupported,
 } from './errors.ts'
 export type { GuardedBackend } from './guard/guarded-backend.ts'
-export type { Limit } from './guard/guarded-call.ts'
+export type { Limit } from './guard/limit.ts'
 export { MemoryStore } from './memory.ts'
 export type {
   ConflictResolver,

@@ -12,7 +12,7 @@ import { Snapshot, type SnapshotState } from './face/snapshot.ts'
 import { Waited } from './face/waited.ts'
 import type { Guard } from './guard/guard.ts'
 import type { Records } from './guard/guarded-backend.ts'
-import type { Limit } from './guard/guarded-call.ts'
+import type { Limit } from './guard/limit.ts'
 import { KeyedQueue, type Writers } from './keyed-queue.ts'
 import { merge } from './merge.ts'
 import { type Plan, planSave } from './plan.ts'
@@ -127,7 +127,7 @@ export class Saver {
     if (!isPromise(outcome)) return outcome
     this.#underWay.set(session, others + 1)
     return outcome.finally(() => {
-      waited.add(performance.now() - begun)
+      waited.add(this.#guard.waited(begun, limit))
       this.#waited.set(session, waited)
       this.#underWay.set(session, (this.#underWay.get(session) ?? 1) - 1)
     })
@@ -143,7 +143,7 @@ export class Saver {
       const begun = performance.now()
       return adopter.end(sessionId, limit, async () => {
         // It ends in ours though the old store took all the time there was.
-        const rest = { deadline: this.#guard.deadline(performance.now() - begun) }
+        const rest = { deadline: this.#guard.deadline(this.#guard.waited(begun, limit)) }
         return this.#remove(key, rest, writers)
       })
     })
@@ -151,10 +151,9 @@ export class Saver {
 
   /**
    * Takes the session over from the old store; undefined when that has none either.
-   * @param waited how long the request has waited so far, in ms
+   * @param limit that of the request, which has waited for ours before
    */
-  async adopt(sessionId: string, key: string, waited: number): Promise<StoredRecord | 'unreadable' | undefined> {
-    const limit = { deadline: this.#guard.deadline(waited) }
+  async adopt(sessionId: string, key: string, limit: Limit): Promise<StoredRecord | 'unreadable' | undefined> {
     return this.#inTurn(key, limit, async () => {
       const found = await this.#records.read(key, limit) // the request before may have adopted it
       return found ?? this.#adopter?.adopt(sessionId, key, limit, (session) => this.#userOf(session))
@@ -176,7 +175,7 @@ export class Saver {
   }
 
   #inTurn<T>(key: string, limit: Limit, task: (writers: Writers) => Awaitable<T>): Awaitable<T> {
-    return this.#queue.run(key, (turn) => this.#guard.wait(turn, limit.deadline), task)
+    return this.#queue.run(key, (turn) => this.#guard.wait(turn, limit), task)
   }
 
   /** A look before anything else, which needs no turn: whether all that the session asks for is stored. */
@@ -265,7 +264,7 @@ export class Saver {
     if (attempt === MAX_ATTEMPTS) throw new SessionConflict(attempt)
     // The first conflict is news; a second one means a crowd of processes, which a random pause spreads out.
     const pause = attempt > 1 ? Math.random() * Math.min(2 ** attempt, MAX_PAUSE) : 0
-    if (pause > 0) await sleep(Math.max(0, Math.min(pause, work.limit.deadline - performance.now())))
+    if (pause > 0) await this.#guard.wait(sleep(pause), work.limit)
     const stored = await this.#readLive(work.key, work.limit, work.loaded.stored.record)
     return this.#attempt(work, stored, attempt + 1)
   }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { andThen, isPromise } from './awaitable.ts'
-import type { Awaitable, Backend, Batch, Cutoff, Finding, StoredRecord } from './backend.ts'
+import type { Awaitable, Backend, Batch, Cutoff, Finding, SessionRecord, StoredRecord } from './backend.ts'
 import { checkOptions } from './check-options.ts'
 import { Codec } from './codec.ts'
 import { type Operation, type StoreIdentity, type Traced, traced } from './diagnostics.ts'
@@ -11,7 +11,7 @@ import { holdsData, isPluginSession, restoreExpiry } from './face/session.ts'
 import { LOADED } from './face/snapshot.ts'
 import { Waited } from './face/waited.ts'
 import { GuardedBackend, type Records } from './guard/guarded-backend.ts'
-import type { Limit } from './guard/guarded-call.ts'
+import type { Limit } from './guard/limit.ts'
 import { keyOf } from './key.ts'
 import type { SessionData, StoreOptions } from './options.ts'
 import { Pruner } from './pruner.ts'
@@ -33,7 +33,7 @@ const SEVERITIES: readonly Finding['severity'][] = ['error', 'warning', 'advice'
 /** A SHA-256 in base64url. */
 const HANDLE = /^[\w-]{43}$/
 
-/** A session as `scan()` shows it. */
+/** A session as `scan()` and `getByHandle()` show it. */
 export interface SessionInfo<Session> {
   /** The SHA-256 of the session's id. Names the session, and does not let anybody in. */
   handle: string
@@ -41,6 +41,8 @@ export interface SessionInfo<Session> {
   createdAt: number
   /** ms since the epoch */
   expiresAt: number
+  /** Whose it is, where that was known when it was last stored. */
+  userId?: string
   session: Session
 }
 
@@ -69,7 +71,7 @@ export class SessionStore<Session extends object = any> {
   readonly #codec: Codec
   readonly #saver: Saver
   readonly #pruner: Pruner
-  /** While the plugin is called back that has ended a session which somebody else had ended before. */
+  /** While the plugin is called back that has ended a session which somebody else had ended before: its next save is to be dropped. */
   #isRegeneratingEnded = false
   #pruning: Promise<number> | undefined
   #closing: Promise<void> | undefined
@@ -150,12 +152,18 @@ export class SessionStore<Session extends object = any> {
     return this.#run('touch', callback, () => this.#save(sessionId, session, true))
   }
 
-  /** How many sessions there are. Takes as long as the server needs, in batches of at most `timeout` each. */
-  async count(): Promise<number> {
+  /**
+   * How many sessions there are. Takes as long as the server needs, in batches of at most `timeout` each.
+   * @param onProgress called after each batch, with how many were counted so far
+   */
+  async count({ onProgress }: { onProgress?: (counted: number) => void } = {}): Promise<number> {
     return this.#runWhole('count', 'count its sessions', this.backend.count, async (count) => {
       const cutoff = this.#cutoff()
       let total = 0
-      for await (const batch of this.#batches((from) => count(cutoff, from))) total += batch.count
+      for await (const batch of this.#batches((from) => count(cutoff, from))) {
+        total += batch.count
+        onProgress?.(total)
+      }
       return total
     })
   }
@@ -182,14 +190,24 @@ export class SessionStore<Session extends object = any> {
     const next = (from: string | undefined) =>
       traced(this.#identity, 'scan', async () => ({ outcome: 'done', value: await scan(from) }))
     for await (const { records } of this.#batches(next)) {
-      for (const { key: handle, record } of records) {
-        const { createdAt } = record
-        const expiresAt = trueExpiry(record, this.#settings.absoluteTimeout)
-        const session = isExpired(expiresAt, this.#settings.now()) ? undefined : this.#decode(record.data, expiresAt)
-        if (session) yield { handle, createdAt, expiresAt, session: session as Session }
+      for (const { key, record } of records) {
+        const info = this.#infoOf(key, record)
+        if (info) yield info
         this.#checkOpen()
       }
     }
+  }
+
+  /** The session with this handle; null when there is none that has not ended and can be read. For tools, by no means a log-in. */
+  async getByHandle(handle: string): Promise<SessionInfo<Session> | null> {
+    this.#checkOpen()
+    if (!isHandle(handle)) throw wrongHandle()
+    return traced(this.#identity, 'get', async () => {
+      const found = await this.#records.read(handle)
+      if (found === undefined) return { outcome: 'miss', value: null }
+      const info = found === 'unreadable' ? undefined : this.#infoOf(handle, found.record)
+      return info === undefined ? { outcome: 'unreadable', value: null } : { outcome: 'hit', value: info }
+    })
   }
 
   /** The sessions of this user, last used first. Needs `userOf`. */
@@ -223,9 +241,9 @@ export class SessionStore<Session extends object = any> {
   async destroyByHandle(handle: string, { userId }: { userId?: string | number | undefined } = {}): Promise<boolean> {
     const user = userId === undefined ? undefined : this.#checkUser(userId)
     this.#checkOpen()
-    if (typeof handle !== 'string' || !HANDLE.test(handle)) {
+    if (!isHandle(handle)) {
       if (user !== undefined) return false
-      throw new TypeError('the handle must be one that listByUser, scan or handleOf answered')
+      throw wrongHandle()
     }
     const remove = () => (user === undefined ? this.#saver.remove(handle) : this.#users.destroyOne(user, handle))
     return traced(this.#identity, 'destroy', () =>
@@ -263,10 +281,11 @@ export class SessionStore<Session extends object = any> {
   /**
    * Deletes what has expired some time ago, and answers how many sessions that were. Runs by itself every `pruneInterval`;
    * on servers that collect expired sessions themselves there is nothing to do. Two calls at once are one.
+   * @param onProgress called after each batch, with how many were deleted so far; of two calls at once that of the first
    */
-  async prune(): Promise<number> {
+  async prune({ onProgress }: { onProgress?: (removed: number) => void } = {}): Promise<number> {
     this.#checkOpen()
-    this.#pruning ??= Promise.resolve(traced(this.#identity, 'prune', () => this.#pruneAll())).finally(() => {
+    this.#pruning ??= Promise.resolve(traced(this.#identity, 'prune', () => this.#pruneAll(onProgress))).finally(() => {
       this.#pruning = undefined
     })
     return this.#pruning
@@ -319,10 +338,10 @@ export class SessionStore<Session extends object = any> {
     const begun = performance.now()
     const limit: Limit = { deadline: this.backend.guard.deadline() }
     const found = this.#records.read(key, limit)
-    if (this.#settings.adopt) return this.#getOrAdopt(sessionId, key, found, begun)
+    if (this.#settings.adopt) return this.#getOrAdopt(sessionId, key, found, begun, limit)
     if (!isPromise(found)) return this.#found(key, found, new Waited())
     return found.then((came) => {
-      const answer = this.#found(key, came, new Waited(performance.now() - begun))
+      const answer = this.#found(key, came, new Waited(this.backend.guard.waited(begun, limit)))
       if (limit.batchSize !== undefined) answer.batchSize = limit.batchSize
       return answer
     })
@@ -333,12 +352,12 @@ export class SessionStore<Session extends object = any> {
     key: string,
     ours: ReturnType<Records['read']>,
     begun: number,
+    limit: Limit,
   ): Promise<Traced<Session | null>> {
-    const waited = new Waited()
+    const { guard } = this.backend
     const stored = await ours
-    const found = stored ?? (await this.#saver.adopt(sessionId, key, performance.now() - begun))
-    waited.add(performance.now() - begun)
-    const answer = this.#found(key, found, waited)
+    const found = stored ?? (await this.#saver.adopt(sessionId, key, limit))
+    const answer = this.#found(key, found, new Waited(guard.waited(begun, limit)))
     return stored === undefined && answer.outcome === 'hit' ? { ...answer, outcome: 'adopted' } : answer
   }
 
@@ -365,6 +384,16 @@ export class SessionStore<Session extends object = any> {
     return { outcome: 'hit', value: session as Session }
   }
 
+  /** Undefined when the session has ended or cannot be read. */
+  #infoOf(handle: string, record: SessionRecord): SessionInfo<Session> | undefined {
+    const { createdAt, userId } = record
+    const expiresAt = trueExpiry(record, this.#settings.absoluteTimeout)
+    const session = isExpired(expiresAt, this.#settings.now()) ? undefined : this.#decode(record.data, expiresAt)
+    if (session === undefined) return undefined
+    const info = { handle, createdAt, expiresAt, session: session as Session }
+    return userId === undefined ? info : { ...info, userId }
+  }
+
   /** Undefined when the text cannot be read. */
   #decode(text: string, expiresAt: number): SessionData | undefined {
     const session = this.#codec.parse(text)
@@ -378,16 +407,19 @@ export class SessionStore<Session extends object = any> {
    */
   #callBackAfterEnd(wasEndedElsewhere: boolean, callback: (error?: unknown) => void, error: unknown): void {
     this.#isRegeneratingEnded = wasEndedElsewhere
-    queueMicrotask(() => {
-      this.#isRegeneratingEnded = false
-    })
-    callback(error)
+    try {
+      callback(error)
+    } finally {
+      this.#isRegeneratingEnded = false // before any other request is heard
+    }
   }
 
   #save(sessionId: string, session: Session, touchOnly: boolean): Awaitable<Traced<undefined>> {
     const key = keyOf(sessionId)
     if (typeof session !== 'object' || session === null) throw new TypeError('the session must be an object')
-    if (this.#isRegeneratingEnded && isPluginSession(session) && holdsData(session)) {
+    const carriesOver = this.#isRegeneratingEnded && isPluginSession(session) && holdsData(session)
+    this.#isRegeneratingEnded = false
+    if (carriesOver) {
       this.#saver.bar(key)
       return { outcome: 'dropped', value: undefined }
     }
@@ -401,13 +433,14 @@ export class SessionStore<Session extends object = any> {
     })
   }
 
-  async #pruneAll(): Promise<Traced<number>> {
+  async #pruneAll(onProgress?: (removed: number) => void): Promise<Traced<number>> {
     const { prune } = this.backend
     let total = 0
     if (prune) {
       const cutoff = this.#cutoff(PRUNE_MARGIN)
       for await (const { removed } of this.#batches((from) => prune(cutoff, from))) {
         total += removed
+        onProgress?.(total)
         if (this.#closing) break
       }
     }
@@ -476,4 +509,12 @@ export class SessionStore<Session extends object = any> {
   #checkOpen(): void {
     if (this.#closing) throw new SessionStoreClosed(this.backend.name)
   }
+}
+
+function isHandle(value: unknown): value is string {
+  return typeof value === 'string' && HANDLE.test(value)
+}
+
+function wrongHandle(): TypeError {
+  return new TypeError('the handle must be one that listByUser, scan or handleOf answered')
 }

@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { newVersion, type SessionRecord } from '@session-stores/core'
 import { userCases, userOf } from '@session-stores/testing'
 import { RedisClusterServers, RedisServer } from '@session-stores/testing/redis'
@@ -11,9 +14,9 @@ const servers = await RedisClusterServers.start()
 afterAll(() => Promise.all([server.stop(), servers.stop()]))
 
 const MINUTE = 60_000
-const places: Array<{ where: string; connect(): Redis | Cluster }> = [
-  { where: 'one server', connect: () => ioredis.redis(server) },
-  { where: 'Cluster', connect: () => ioredis.cluster(servers.addresses) },
+const places: Array<{ where: string; addresses: Array<{ port: number }>; connect(): Redis | Cluster }> = [
+  { where: 'one server', addresses: [server.address], connect: () => ioredis.redis(server) },
+  { where: 'Cluster', addresses: servers.addresses, connect: () => ioredis.cluster(servers.addresses) },
 ]
 
 function recordOf(userId: string, lifetime = 60 * MINUTE): SessionRecord {
@@ -157,3 +160,39 @@ describe.each(places)('behind @fastify/session: $where', ({ connect }) => {
     )
   }
 })
+
+describe.each(places)('kill -9 of the application between two steps of a log-in: $where', ({ addresses, connect }) => {
+  test('leaves no live session that its user’s list does not show', async () => {
+    const client = connect()
+    let which = 1
+    for (let isKilled = true; isKilled; which += 1) {
+      const prefix = freshPrefix()
+      const store = new RedisStore({ client, prefix, userOf })
+      for (const id of ['phone', 'laptop']) await store.set(id, { user: 'ada' })
+      isKilled = await logIn(addresses, prefix, which)
+      for (const user of ['ada', 'bob']) {
+        const live: string[] = []
+        for await (const { handle, session } of store.scan()) if (session.user === user) live.push(handle)
+        const listed = (await store.listByUser(user)).map(({ handle }) => handle)
+        expect(listed.sort(), `${user}, killed before command ${which}`).toEqual(live.sort())
+        expect(await store.destroyByUser(user)).toBe(live.length)
+      }
+    }
+    expect(which).toBeGreaterThan(6)
+  })
+})
+
+/** Answers whether the application was killed before it sent that command. */
+async function logIn(addresses: Array<{ port: number }>, prefix: string, which: number): Promise<boolean> {
+  const flags = process.features.typescript ? [] : ['--experimental-strip-types']
+  const script = join(import.meta.dirname, 'log-in-worker.ts')
+  const ports = JSON.stringify(addresses.map(({ port }) => port))
+  const worker = promisify(execFile)(process.execPath, [...flags, script, ports, prefix, `${which}`])
+  return worker.then(
+    () => false,
+    (error) => {
+      if (error.signal !== 'SIGKILL') throw error
+      return true
+    },
+  )
+}

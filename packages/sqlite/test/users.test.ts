@@ -88,18 +88,6 @@ test('a change that leaves the user as he is costs not a page more than without 
   expect(await pages(open(), 'ada')).toBe(await pages(open({ userOf: undefined })))
 })
 
-test('what a session holds is in no file when it is sealed, and whose it is stands there in the clear', async () => {
-  const store = open({ encryptionKeys: [Buffer.alloc(32, 7)] })
-  for (let n = 0; n < 50; n += 1) {
-    await store.set(`id${n}`, { user: 'ada', secret: 'a word of the session' })
-    await store.set(`id${n}`, { ...(await store.get(`id${n}`)), n, another: 'one more word' })
-  }
-  const dump = ['', '-wal'].map((suffix) => readFileSync(store.path + suffix, 'latin1')).join('')
-  expect(dump).not.toMatch(/a word of the session|one more word|secret|another|cookie/)
-  expect(dump).toContain('ada')
-  expect(await store.listByUser('ada')).toHaveLength(50)
-})
-
 interface OpenStore extends SqliteStore {
   path: string
 }

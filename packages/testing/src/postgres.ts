@@ -1,7 +1,8 @@
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { cpSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import { freePort, removeFolder, ServerProcess, until } from './process.ts'
 import { findProgram, serverFolder, unprivileged } from './unprivileged.ts'
 
@@ -87,6 +88,12 @@ export class PostgresServer {
     for (const pid of children) send(pid, 'SIGKILL')
     await stopped
     await until('the server is gone', () => !children.some((pid) => send(pid, 0)))
+  }
+
+  /** What `pg_dump` prints of the database `postgres`. */
+  async dump(): Promise<string> {
+    const { stdout } = await promisify(execFile)(join(this.#bin, 'pg_dump'), ['-d', this.url()], { maxBuffer: 2 ** 26 })
+    return stdout
   }
 
   /** An orderly stop that ends all connections at once. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { inspect } from 'node:util'
 import type { FastifyInstance } from 'fastify'
 import { Browser, buildApp, Gate, type PluginStore } from './plugin-cases.ts'
 
@@ -96,7 +97,10 @@ export async function logOutElsewhere(addresses: Pair<string>, round: number): P
 
   assert.deepEqual((await logOut).body, { ended: SESSIONS })
   await expectGone()
-  for (const answer of await answers) assert.equal(answer.status === 'fulfilled' && answer.value.status, 200)
+  for (const answer of await answers) {
+    const { status, body } = answer.status === 'fulfilled' ? answer.value : { status: 0, body: answer.reason }
+    assert.equal(status, 200, inspect(body))
+  }
   await expectGone()
   const kept = Array.from({ length: REQUESTS }, (_, n) => n).filter((n) => n % 4 !== 3)
   const expected = { user, ...Object.fromEntries(kept.map((n) => [`key${n}`, '1'])) }

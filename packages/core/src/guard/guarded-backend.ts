@@ -13,7 +13,7 @@ import type {
 import type { Work } from '../call.ts'
 import type { StoreIdentity } from '../diagnostics.ts'
 import { Guard } from './guard.ts'
-import type { Limit } from './guarded-call.ts'
+import type { Limit } from './limit.ts'
 
 /** The records as the rest of core uses them: a guarded backend, or a layer over it. */
 export type Records = Omit<GuardedBackend, 'guard'>
