@@ -10,6 +10,8 @@ import type { Settings } from './settings.ts'
 
 /** How many sessions one command ends. */
 const REMOVE_BATCH = 100
+/** How many sessions are read between two turns of the event loop, in a millisecond or two. */
+const READ_BATCH = 100
 
 /** A session as it shows in the list of its user. Times are in ms since the epoch. */
 export interface UserSession<Session> {
@@ -110,13 +112,16 @@ function compare<T extends number | string>(a: T, b: T): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-/** With a turn of the event loop between the batches, which a backend may answer at once. */
+/** With turns of the event loop in between: a backend may answer at once, and with many. */
 async function* recordsOf(records: Records, userId: string): AsyncGenerator<KeyedRecord> {
   let from: string | undefined
   do {
     const batch: (Batch & { records: KeyedRecord[] }) | undefined = await records.findByUser?.(userId, from)
     if (batch === undefined) return
-    yield* batch.records
+    for (const [n, each] of batch.records.entries()) {
+      if (n > 0 && n % READ_BATCH === 0) await nextTurn()
+      yield each
+    }
     from = batch.next
     if (from !== undefined) await nextTurn()
   } while (from !== undefined)
