@@ -7,7 +7,7 @@ import type { FastifyInstance } from 'fastify'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { buildApp } from '../src/app.ts'
-import { type OpenedStore, openStore } from '../src/stores.ts'
+import { type OpenedStore, openStore } from '../src/stores/index.ts'
 import { Users } from '../src/users.ts'
 
 const names = ['chromium', 'chromium-browser', 'google-chrome']
@@ -43,10 +43,10 @@ describe.skipIf(skipped)('in a real browser', () => {
 
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'demo-test-'))
-    sessions = await openStore('memory', { dataFolder: folder, env: {} })
+    sessions = await openStore({ store: 'memory', dataFolder: folder }, {})
     users = new Users(join(folder, 'users.sqlite'))
     gate = new Gate()
-    app = buildApp(sessions.store, {
+    app = buildApp(sessions, {
       users,
       secret: 'a secret of the tests, 32 or more',
       idleTimeout: 15 * 60_000,
@@ -62,7 +62,7 @@ describe.skipIf(skipped)('in a real browser', () => {
     gate.open()
     await context?.close()
     await app.close()
-    await sessions.closeClient()
+    await sessions.close()
     users.close()
     rmSync(folder, { recursive: true })
   })

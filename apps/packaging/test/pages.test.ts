@@ -37,7 +37,10 @@ describe.each(withCode)('%s', (page) => {
     const folder = join(scratch, page.replaceAll('/', '-'))
     mkdirSync(folder, { recursive: true })
     for (const { line, language, code } of codeOf(page)) {
-      writeFileSync(join(folder, `line-${line}.${language}`), withPrelude(code, page))
+      const whole = withPrelude(code, page)
+      // Declarations are for TypeScript only, in which JavaScript will do
+      const extension = /^declare /m.test(whole) ? 'ts' : language
+      writeFileSync(join(folder, `line-${line}.${extension}`), whole)
     }
     const config = {
       extends: join(root, 'tsconfig.base.json'),
