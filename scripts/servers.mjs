@@ -24,7 +24,18 @@ const programs = [
     ...redis,
     names: ['redis-server'],
     apt: 'redis-server',
-    tests: ['redis', 'fastify', 'otel', 'cli', 'demo', 'faults', 'packaging', 'recipes', 'npm run bench'],
+    tests: [
+      'redis',
+      'fastify',
+      'otel',
+      'cli',
+      'demo',
+      'faults',
+      'packaging',
+      'recipes',
+      'npm run bench',
+      'npm run demo:screenshots',
+    ],
   },
   { ...redis, names: ['redis-sentinel'], apt: 'redis-sentinel', tests: ['redis', 'faults'] },
   {
@@ -66,7 +77,7 @@ const programs = [
   },
   {
     names: ['chromium', 'chromium-browser', 'google-chrome'],
-    tests: ['demo'],
+    tests: ['demo', 'npm run demo:screenshots'],
     skip: 'SKIP_CHROMIUM',
     apt: 'chromium',
     brew: 'chromium',

@@ -16,9 +16,11 @@ import { guestRoutes } from './routes/guest.ts'
 import { homeRoutes } from './routes/home.ts'
 import { outageRoutes } from './routes/outage.ts'
 import { profileRoutes } from './routes/profile.ts'
+import { sourceRoutes } from './routes/source.ts'
 import { trialsRoutes } from './routes/trials.ts'
 import { watchRoutes } from './routes/watch.ts'
 import { cookieName, useSessions } from './session.ts'
+import { Source } from './source.ts'
 import { type OpenedStore, storeNames } from './stores/index.ts'
 import type { Users } from './users.ts'
 import { findUser } from './visitor.ts'
@@ -51,6 +53,7 @@ export function buildApp(sessions: OpenedStore, options: AppOptions): FastifyIns
   const https = options.trustProxy !== false
   const { users, attemptsPerMinute: attempts = 10, requestTimeout = 20_000 } = options
   const storeName = store.backend.name
+  const source = new Source()
   const app = Fastify({
     logger: options.logger ?? false,
     trustProxy: options.trustProxy,
@@ -88,7 +91,7 @@ export function buildApp(sessions: OpenedStore, options: AppOptions): FastifyIns
     root: folder('views'),
     viewExt: 'eta',
     production: true,
-    defaultContext: { storeName, where, storeNames },
+    defaultContext: { storeName, where, storeNames, code: source.code, rule: source.rule },
   })
   showErrors(app)
 
@@ -96,6 +99,7 @@ export function buildApp(sessions: OpenedStore, options: AppOptions): FastifyIns
   app.register(fastifyStatic, { root: folder('public'), prefix: '/static/', maxAge: 60_000 })
 
   app.register(fastifyFormbody)
+  app.register(sourceRoutes, { source })
   app.register(outageRoutes, { store, server, longestOutage: options.longestOutage ?? 15_000 }) // without a session: it is there when none can be read
 
   app.register(async (pages) => {
