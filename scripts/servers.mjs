@@ -28,6 +28,7 @@ const programs = [
       'redis',
       'fastify',
       'otel',
+      'cli',
       'demo',
       'faults',
       'packaging',
@@ -39,7 +40,7 @@ const programs = [
   { ...redis, names: ['redis-sentinel'], apt: 'redis-sentinel', tests: ['redis', 'faults'] },
   {
     names: ['memcached'],
-    tests: ['memcached', 'demo', 'faults', 'packaging', 'npm run bench'],
+    tests: ['memcached', 'cli', 'demo', 'faults', 'packaging', 'npm run bench'],
     skip: 'SKIP_MEMCACHED',
     whole: 'memcached',
     apt: 'memcached',
@@ -56,7 +57,7 @@ const programs = [
   },
   {
     names: ['postgres'],
-    tests: ['postgres', 'demo', 'faults', 'packaging', 'npm run bench'],
+    tests: ['postgres', 'cli', 'demo', 'faults', 'packaging', 'npm run bench'],
     skip: 'SKIP_POSTGRES',
     whole: 'postgres',
     apt: 'postgresql',

@@ -14,6 +14,7 @@ try {
 
 async function main(): Promise<void> {
   const config = configFrom(process.env)
+  if (process.env.OTEL === '1') (await import('./otel.ts')).printTraces()
   const { idleTimeout, absoluteTimeout, dataFolder, host, port } = config
   const sessions = await openStore(config, process.env)
   const users = opening(dataFolder, () => new Users(join(dataFolder, 'users.sqlite')))

@@ -110,8 +110,9 @@ export class Saver {
   /**
    * @param touchOnly the data stays as it is, whatever the session holds
    * @param limit its deadline is set here
+   * @param before how long the request has waited for something else, in ms
    */
-  save(key: string, session: object, touchOnly: boolean, limit: Limit): Awaitable<Saved> {
+  save(key: string, session: object, touchOnly: boolean, limit: Limit, before?: number): Awaitable<Saved> {
     const cookieExpiresAt = cookieExpiry(session)
     const rolling = isRolling(session, cookieExpiresAt)
     const text = touchOnly ? undefined : this.#codec.encode(plainSession(session))
@@ -119,7 +120,7 @@ export class Saver {
     const others = this.#underWay.get(session) ?? 0
     if (loaded !== undefined && others === 0 && this.#isNothing(loaded, text, cookieExpiresAt, rolling))
       return 'skipped'
-    const waited = loaded?.waited ?? this.#waited.get(session) ?? new Waited()
+    const waited = loaded?.waited ?? this.#waited.get(session) ?? new Waited(before)
     const begun = performance.now()
     limit.deadline = this.#guard.deadline(waited.within(this.#settings.timeout))
     const save: Save = { key, session, text, cookieExpiresAt, rolling, limit, waited }
@@ -134,9 +135,8 @@ export class Saver {
   }
 
   /** Answers whether there was one. */
-  remove(key: string, sessionId?: string): Awaitable<boolean> {
+  remove(key: string, sessionId?: string, limit: Limit = { deadline: this.#guard.deadline() }): Awaitable<boolean> {
     this.#recent.add(key, this.#recent.wasThere(key))
-    const limit = { deadline: this.#guard.deadline() }
     return this.#inTurn(key, limit, (writers) => {
       const adopter = this.#adopter
       if (adopter === undefined || sessionId === undefined) return this.#remove(key, limit, writers)

@@ -46,6 +46,14 @@ export interface SessionInfo<Session> {
   session: Session
 }
 
+/** What the save that follows the end of a session in one request has to know of that. */
+interface Ended {
+  /** The session had been ended before, by somebody else. */
+  byOthers: boolean
+  /** How long that took, in ms. */
+  waited: number
+}
+
 /**
  * A session store for `@fastify/session`: pass it as the plugin's `store`.
  *
@@ -71,8 +79,8 @@ export class SessionStore<Session extends object = any> {
   readonly #codec: Codec
   readonly #saver: Saver
   readonly #pruner: Pruner
-  /** While the plugin is called back that has ended a session which somebody else had ended before: its next save is to be dropped. */
-  #isRegeneratingEnded = false
+  /** While the plugin is called back that has ended a session: in there, `regenerate()` stores the new one. */
+  #ended: Ended | undefined
   #pruning: Promise<number> | undefined
   #closing: Promise<void> | undefined
 
@@ -131,12 +139,17 @@ export class SessionStore<Session extends object = any> {
   destroy(sessionId: string): Promise<void>
   destroy(sessionId: string, callback: (error?: unknown) => void): void
   destroy(sessionId: string, callback?: Callback<void>): Promise<void> | undefined {
-    let wasEndedElsewhere = false
-    const onEnd = callback && ((error: unknown) => this.#callBackAfterEnd(wasEndedElsewhere, callback, error))
-    return this.#run('destroy', onEnd, () => {
+    const begun = performance.now()
+    const limit: Limit = { deadline: this.backend.guard.deadline() }
+    let byOthers = false
+    const onEnd = (error: unknown) => {
+      const waited = this.backend.guard.waited(begun, limit)
+      this.#callBack(callback as Callback<void>, error, { byOthers, waited })
+    }
+    return this.#run('destroy', callback && onEnd, () => {
       const key = keyOf(sessionId)
-      return andThen(this.#saver.remove(key, sessionId), (removed) => {
-        wasEndedElsewhere = this.#saver.wasEndedElsewhere(key, removed)
+      return andThen(this.#saver.remove(key, sessionId, limit), (removed) => {
+        byOthers = this.#saver.wasEndedElsewhere(key, removed)
         return { outcome: removed ? 'removed' : 'miss', value: undefined }
       })
     })
@@ -403,28 +416,29 @@ export class SessionStore<Session extends object = any> {
 
   /**
    * The plugin's `regenerate()` stores the new session in the callback of ending the old one. If that had been ended by
-   * somebody else meanwhile, what the new one carries over is data of a session that was logged out.
+   * somebody else meanwhile, what the new one carries over is data of a session that was logged out. And the two are one
+   * request, which waits for one timeout.
    */
-  #callBackAfterEnd(wasEndedElsewhere: boolean, callback: (error?: unknown) => void, error: unknown): void {
-    this.#isRegeneratingEnded = wasEndedElsewhere
+  #callBack(callback: Callback<void>, error: unknown, ended: Ended): void {
+    this.#ended = ended
     try {
       callback(error)
     } finally {
-      this.#isRegeneratingEnded = false // before any other request is heard
+      this.#ended = undefined // before any other request is heard
     }
   }
 
   #save(sessionId: string, session: Session, touchOnly: boolean): Awaitable<Traced<undefined>> {
     const key = keyOf(sessionId)
     if (typeof session !== 'object' || session === null) throw new TypeError('the session must be an object')
-    const carriesOver = this.#isRegeneratingEnded && isPluginSession(session) && holdsData(session)
-    this.#isRegeneratingEnded = false
-    if (carriesOver) {
+    const ended = isPluginSession(session) ? this.#ended : undefined
+    this.#ended = undefined
+    if (ended?.byOthers && holdsData(session)) {
       this.#saver.bar(key)
       return { outcome: 'dropped', value: undefined }
     }
     const limit: Limit = { deadline: 0 }
-    return andThen(this.#saver.save(key, session, touchOnly, limit), (saved) => {
+    return andThen(this.#saver.save(key, session, touchOnly, limit, ended?.waited), (saved) => {
       const { batchSize } = limit
       const rest = batchSize === undefined ? { value: undefined } : { value: undefined, batchSize }
       return saved instanceof Refused

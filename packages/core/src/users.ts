@@ -63,7 +63,7 @@ export class Users {
       const lastActiveAt = lifetime === undefined ? record.createdAt : Math.max(expiresAt - lifetime, record.createdAt)
       found.set(handle, { handle, createdAt: record.createdAt, lastActiveAt, expiresAt, session })
     }
-    return [...found.values()].sort((a, b) => b.lastActiveAt - a.lastActiveAt || (a.handle < b.handle ? -1 : 1))
+    return [...found.values()].sort((a, b) => b.lastActiveAt - a.lastActiveAt || compare(a.handle, b.handle))
   }
 
   /** @param except the key of a session that stays */
@@ -78,18 +78,26 @@ export class Users {
     return (await this.#remove(userId, [key])) === 1
   }
 
-  /** Ends those sessions of the user beyond `maxPerUser` that were idle longest, but never the one under `key`. */
+  /**
+   * Ends those sessions of the user beyond `maxPerUser` that were idle longest.
+   * @param key of the session that has just become one of the user's, and stays. Only where several began at once, which each
+   * do the same, all must agree on which of them stay, or they would end each other
+   */
   async enforceLimit(userId: string, key: string): Promise<void> {
-    const { maxPerUser } = this.#settings
+    const { maxPerUser, timeout } = this.#settings
     if (maxPerUser === undefined) return
-    const others = (await this.list(userId)).filter(({ handle }) => handle !== key)
-    const excess = others.slice(maxPerUser - 1)
-    if (excess.length > 0) {
-      await this.#remove(
-        userId,
-        excess.map(({ handle }) => handle),
-      )
+    const list = await this.list(userId)
+    if (!list.some(({ handle }) => handle === key)) return // ended by another one meanwhile
+    const now = this.#settings.now()
+    const rank = ({ handle, createdAt }: UserSession<SessionData>): number => {
+      if (Math.abs(now - createdAt) <= timeout) return createdAt
+      return handle === key ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY
     }
+    const byRank = list
+      .map((each) => ({ ...each, rank: rank(each) }))
+      .sort((a, b) => compare(b.rank, a.rank) || (Number.isFinite(a.rank) ? compare(a.handle, b.handle) : 0))
+    const excess = byRank.slice(maxPerUser).map(({ handle }) => handle)
+    if (excess.length > 0) await this.#remove(userId, excess)
   }
 
   async #remove(userId: string, keys: string[]): Promise<number> {
@@ -100,6 +108,10 @@ export class Users {
     }
     return removed
   }
+}
+
+function compare<T extends number | string>(a: T, b: T): number {
+  return a < b ? -1 : a > b ? 1 : 0
 }
 
 /** With a turn of the event loop between the batches, which a backend may answer at once. */

@@ -225,6 +225,20 @@ describe('a request', () => {
     expect(performance.now() - begun).toBeLessThan(timeout + 1000)
   })
 
+  test('waits for one deadline, the end of its session and the save of the new one together', async () => {
+    const timeout = 1500
+    const refusing = (): never => {
+      throw new TryAgain(new Error('READONLY'))
+    }
+    const store = storeOver(() => ({ write: refusing, remove: refusing, ping: async () => {} }), { timeout })
+    const begun = performance.now()
+    const error = await new Promise((resolve) => {
+      store.destroy('old', () => store.set('new', { regenerate() {}, reload() {} } as never, resolve))
+    })
+    expect(error).toMatchObject(unavailable)
+    expect(performance.now() - begun).toBeLessThan(timeout + 1000)
+  })
+
   test('whose save failed in a stall saves the second time, on a server that answers, however far it is', async () => {
     let isStalled = false
     const store = storeOver((sound) => ({

@@ -1,4 +1,4 @@
-import { userCases, userOf } from '@session-stores/testing'
+import { userCases, userOptions } from '@session-stores/testing'
 import { describe, expect, test } from 'vitest'
 import { MemoryStore, SessionStore, type StoreOptions } from '../src/index.ts'
 import { memoryWith } from './backends.ts'
@@ -187,8 +187,8 @@ describe('behind @fastify/session', () => {
   for (const each of userCases) {
     test(each.name, () =>
       each.run(() => {
-        const store = new MemoryStore({ userOf })
-        return [store, new SessionStore(store.backend, { userOf })]
+        const store = new MemoryStore(userOptions)
+        return [store, new SessionStore(store.backend, userOptions)]
       }),
     )
   }
