@@ -9,7 +9,6 @@ export default defineConfig({
     hookTimeout: 60_000,
     // Most of these tests wait for servers most of the time: more of them at once than there are processors.
     maxWorkers: 3,
-    maxConcurrency: 20,
     projects: [
       project('core', 'packages/core'),
       project('sqlite', 'packages/sqlite'),
@@ -18,6 +17,7 @@ export default defineConfig({
       project('memcached', 'packages/memcached'),
       project('fastify', 'packages/fastify'),
       project('otel', 'packages/otel'),
+      project('cli', 'packages/cli'),
       project('demo', 'apps/demo'),
       project('faults', 'apps/faults'),
       project('packaging', 'apps/packaging'),

@@ -14,9 +14,14 @@ import { accountRoutes } from './routes/account.ts'
 import { devicesRoutes } from './routes/devices.ts'
 import { guestRoutes } from './routes/guest.ts'
 import { homeRoutes } from './routes/home.ts'
+import { outageRoutes } from './routes/outage.ts'
 import { profileRoutes } from './routes/profile.ts'
+import { sourceRoutes } from './routes/source.ts'
+import { trialsRoutes } from './routes/trials.ts'
+import { watchRoutes } from './routes/watch.ts'
 import { cookieName, useSessions } from './session.ts'
-import type { SessionStore } from './stores.ts'
+import { Source } from './source.ts'
+import { type OpenedStore, storeNames } from './stores/index.ts'
 import type { Users } from './users.ts'
 import { findUser } from './visitor.ts'
 
@@ -34,16 +39,21 @@ export interface AppOptions {
   attemptsPerMinute?: number
   /** ms within which a request must have come in whole */
   requestTimeout?: number
+  /** ms after which the outage page brings the server back in any case */
+  longestOutage?: number
   /** How a save that is to be slow waits. */
   pause?: (ms: number) => Promise<unknown>
   logger?: FastifyServerOptions['logger']
 }
 
 /** Builds the application around a store, which it closes when it closes itself. */
-export function buildApp(store: SessionStore, options: AppOptions): FastifyInstance {
+export function buildApp(sessions: OpenedStore, options: AppOptions): FastifyInstance {
+  const { store, where, server } = sessions
+  const canList = store.backend.findByUser !== undefined // Memcached cannot
   const https = options.trustProxy !== false
   const { users, attemptsPerMinute: attempts = 10, requestTimeout = 20_000 } = options
   const storeName = store.backend.name
+  const source = new Source()
   const app = Fastify({
     logger: options.logger ?? false,
     trustProxy: options.trustProxy,
@@ -68,6 +78,7 @@ export function buildApp(store: SessionStore, options: AppOptions): FastifyInsta
         'script-src': ["'self'"],
         'style-src': ["'self'"],
         'img-src': ["'self'"],
+        'connect-src': ["'self'"],
         'form-action': ["'self'"],
         'base-uri': ["'none'"],
         'frame-ancestors': ["'none'"],
@@ -75,16 +86,25 @@ export function buildApp(store: SessionStore, options: AppOptions): FastifyInsta
     },
     strictTransportSecurity: https, // on plain http it would lock browsers out of localhost
   })
-  app.register(fastifyView, { engine: { eta: new Eta() }, root: folder('views'), viewExt: 'eta', production: true })
+  app.register(fastifyView, {
+    engine: { eta: new Eta() },
+    root: folder('views'),
+    viewExt: 'eta',
+    production: true,
+    defaultContext: { storeName, where, storeNames, code: source.code, rule: source.rule },
+  })
   showErrors(app)
 
   // Outside the scope below: a style sheet needs no session, so it reads none.
   app.register(fastifyStatic, { root: folder('public'), prefix: '/static/', maxAge: 60_000 })
 
+  app.register(fastifyFormbody)
+  app.register(sourceRoutes, { source })
+  app.register(outageRoutes, { store, server, longestOutage: options.longestOutage ?? 15_000 }) // without a session: it is there when none can be read
+
   app.register(async (pages) => {
     const { secret, idleTimeout, absoluteTimeout } = options
     useSessions(pages, { store, secret, idleTimeout, absoluteTimeout, https })
-    pages.register(fastifyFormbody)
     pages.register(fastifyRateLimit, { global: false }) // counts in this process; for several give it a Redis client
     findUser(pages, users)
 
@@ -100,10 +120,11 @@ export function buildApp(store: SessionStore, options: AppOptions): FastifyInsta
       checkForms(members)
       members.register(homeRoutes)
       members.register(accountRoutes)
-      members.register(devicesRoutes, { users, attempts, storeName, canList: store.backend.findByUser !== undefined })
+      members.register(devicesRoutes, { users, attempts, canList })
+      members.register(trialsRoutes, { store, canList, trialsPerMinute: 30 })
+      members.register(watchRoutes, { activity, sessions })
       members.register(profileRoutes, {
         activity,
-        storeName,
         absoluteTimeout,
         idleTimeout,
         cookieName: cookieName(https),
@@ -114,7 +135,7 @@ export function buildApp(store: SessionStore, options: AppOptions): FastifyInsta
   return app
 }
 
-/** A folder beside src, and beside dist once built. */
+/** A folder beside src. */
 function folder(name: string): string {
   return fileURLToPath(new URL(`../${name}`, import.meta.url))
 }

@@ -12,6 +12,8 @@ export interface Config {
   /** Holds the demo's own files: users, SQLite sessions, the secret. */
   dataFolder: string
   secret: string
+  /** Seals what sessions hold; undefined: it is stored as it is. */
+  encryptionKeys: string[] | undefined
   /** The addresses of the proxies that are believed. `false`: none, the demo is reached directly. */
   trustProxy: string | false
   /** ms */
@@ -54,6 +56,7 @@ export function configFrom(env: NodeJS.ProcessEnv): Config {
     store: env.STORE || 'sqlite',
     dataFolder,
     secret: secretFrom(env, dataFolder),
+    encryptionKeys: env.SEAL ? [keptSecret(dataFolder, 'sealing-key')] : undefined,
     trustProxy: trustProxyFrom(env.TRUST_PROXY),
     idleTimeout: Math.min(idleTimeout, absoluteTimeout),
     absoluteTimeout,
@@ -91,9 +94,14 @@ function secretFrom(env: NodeJS.ProcessEnv, dataFolder: string): string {
     if (env.SESSION_SECRET.length < 32) throw new ConfigError('SESSION_SECRET must have 32 characters or more')
     return env.SESSION_SECRET
   }
-  return opening(dataFolder, () => secretIn(resolve(dataFolder, 'session-secret')))
+  return keptSecret(dataFolder, 'session-secret')
 }
 
+function keptSecret(dataFolder: string, name: string): string {
+  return opening(dataFolder, () => secretIn(resolve(dataFolder, name)))
+}
+
+/** 32 random bytes, made at the first start and kept. */
 function secretIn(file: string): string {
   try {
     // wx: of two that start at once only one writes, and the other reads what it wrote

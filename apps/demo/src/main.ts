@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { buildApp } from './app.ts'
 import { ConfigError, configFrom, opening } from './config.ts'
-import { openStore } from './stores.ts'
+import { openStore } from './stores/index.ts'
 import { Users } from './users.ts'
 
 try {
@@ -14,10 +14,11 @@ try {
 
 async function main(): Promise<void> {
   const config = configFrom(process.env)
+  if (process.env.OTEL === '1') (await import('./otel.ts')).printTraces()
   const { idleTimeout, absoluteTimeout, dataFolder, host, port } = config
-  const sessions = await openStore(config.store, { dataFolder, env: process.env })
+  const sessions = await openStore(config, process.env)
   const users = opening(dataFolder, () => new Users(join(dataFolder, 'users.sqlite')))
-  const app = buildApp(sessions.store, {
+  const app = buildApp(sessions, {
     users,
     secret: config.secret,
     idleTimeout,
@@ -31,7 +32,7 @@ async function main(): Promise<void> {
   const close = () => {
     closing ??= (async () => {
       await app.close()
-      await sessions.closeClient()
+      await sessions.close()
       users.close()
     })()
     return closing
@@ -62,5 +63,5 @@ async function main(): Promise<void> {
   }
   // Fastify answers an address in numbers; its port is right also where PORT is 0
   const shown = `http://${host.includes(':') ? `[${host}]` : host}:${new URL(address).port || 80}`
-  console.log(`Demo on ${shown} (sessions: ${config.store})`)
+  console.log(`Demo on ${shown} (sessions: ${config.store}, ${sessions.where})`)
 }

@@ -1,7 +1,7 @@
 // Session handling, all of it. The numbers are the five practices that the home page lists.
 import { sessions } from '@session-stores/fastify'
 import type { FastifyInstance } from 'fastify'
-import type { SessionStore } from './stores.ts'
+import type { SessionStore } from './stores/index.ts'
 
 /** Practice 3: a session holds who it is and a few small fields. Everything else is looked up by the user's id. */
 declare module 'fastify' {

@@ -8,7 +8,7 @@ import type { FastifyInstance } from 'fastify'
 import { afterAll, afterEach, beforeAll, beforeEach, vi } from 'vitest'
 import { type AppOptions, buildApp } from '../src/app.ts'
 import { Passwords } from '../src/passwords.ts'
-import { type OpenedStore, openStore } from '../src/stores.ts'
+import { type OpenedStore, openStore, type StoreSettings } from '../src/stores/index.ts'
 import { Users } from '../src/users.ts'
 
 export const MINUTE = 60_000
@@ -107,10 +107,14 @@ export function demos() {
   }
 
   /** The demo as main.ts puts it together. A second one in the same test is the first one restarted. */
-  async function start(store: StoreCase, options: Partial<AppOptions> = {}): Promise<Demo> {
-    const sessions = await openStore(store.name, { dataFolder: folder, env: server?.env ?? {} })
+  async function start(
+    store: StoreCase,
+    options: Partial<AppOptions> = {},
+    settings: Partial<StoreSettings> = {},
+  ): Promise<Demo> {
+    const sessions = await openStore({ store: store.name, dataFolder: folder, ...settings }, server?.env ?? {})
     const users = new Users(join(folder, 'users.sqlite'), new Passwords(CHEAP))
-    const app = buildApp(sessions.store, {
+    const app = buildApp(sessions, {
       users,
       secret: 'a secret of the tests, 32 or more',
       idleTimeout: IDLE,
@@ -127,7 +131,7 @@ export function demos() {
       users,
       close: () => {
         closed ??= app.close().then(async () => {
-          await sessions.closeClient()
+          await sessions.close()
           users.close()
         })
         return closed

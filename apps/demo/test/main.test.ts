@@ -8,7 +8,7 @@ import { unprivileged } from '@session-stores/testing/unprivileged'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ConfigError, configFrom, opening } from '../src/config.ts'
 import { Passwords } from '../src/passwords.ts'
-import { openStore } from '../src/stores.ts'
+import { openStore } from '../src/stores/index.ts'
 import { Users } from '../src/users.ts'
 import { Visitor } from './visitor.ts'
 
@@ -55,7 +55,7 @@ async function ended(demo: ServerProcess): Promise<{ code: number | null; took: 
 test('says where it is in one line, keeps its secret to itself, and ends cleanly whoever is connected', async () => {
   const demo = run()
   const origin = await started(demo)
-  expect(demo.output).toMatch(/^Demo on http:\/\/localhost:\d+ \(sessions: sqlite\)\n$/)
+  expect(demo.output).toMatch(/^Demo on http:\/\/localhost:\d+ \(sessions: sqlite, in the file \S+\)\n$/)
   expect(statSync(join(folder, 'session-secret')).mode & 0o777).toBe(0o600)
   expect(statSync(join(folder, 'users.sqlite')).mode & 0o777).toBe(0o600)
 
@@ -126,7 +126,7 @@ describe.skipIf(process.platform === 'win32')('files of others', () => {
     becomeSomebodyElse(0o770)
     const config = configFrom({ DATA_DIR: folder })
     const users = new Users(join(folder, 'users.sqlite'))
-    const { store } = await openStore('sqlite', { dataFolder: folder, env: {} })
+    const { store } = await openStore({ store: 'sqlite', dataFolder: folder }, {})
     expect((await users.create('ada', 'correct horse battery'))?.name).toBe('ada')
     await store.set('id', { cookie: {} })
     await store.close()
@@ -144,7 +144,7 @@ describe.skipIf(process.platform === 'win32')('files of others', () => {
     const files: Array<() => unknown> = [
       () => configFrom({ DATA_DIR: join(folder, 'new') }),
       () => opening(folder, () => new Users(path)),
-      () => openStore('sqlite', { dataFolder: folder, env: {} }),
+      () => openStore({ store: 'sqlite', dataFolder: folder }, {}),
     ]
     for (const open of files) {
       const failure = await Promise.resolve()
@@ -160,9 +160,8 @@ describe.skipIf(process.platform === 'win32')('files of others', () => {
 
 test.each([
   [{ STORE: 'floppy' }, /^demo: STORE must be one of memory, sqlite.*; got "floppy"\n$/],
-  [{ STORE: 'redis' }, /^demo: REDIS_URL must say where the server is, as in redis:.*\n$/],
-  [{ STORE: 'postgres' }, /^demo: DATABASE_URL must say where the server is, as in postgres:.*\n$/],
-  [{ STORE: 'memcached' }, /^demo: MEMCACHED_SERVERS must say where the server is, as in 127.*\n$/],
+  [{ STORE: 'redis', PATH: '/nowhere' }, /^demo: there is no redis-server here .*; or REDIS_URL says .*\n$/],
+  [{ STORE: 'memcached', PATH: '/nowhere' }, /^demo: there is no memcached here .*; or MEMCACHED_SERVERS says .*\n$/],
   [{ PORT: 'http' }, /^demo: PORT must be a whole number from 0 to 65535; got "http"\n$/],
   [{ SESSION_SECRET: 'short' }, /^demo: SESSION_SECRET must have 32 characters or more\n$/],
   [{ TRUST_PROXY: '1' }, /^demo: TRUST_PROXY must hold addresses, .*; got "1"\n$/],
@@ -175,6 +174,35 @@ test.each([
 test('a session is idle no longer than it lives', () => {
   const { idleTimeout, absoluteTimeout } = configFrom({ DATA_DIR: folder, ABSOLUTE_SECONDS: '60' })
   expect([idleTimeout, absoluteTimeout]).toEqual([60_000, 60_000])
+})
+
+test.each(
+  [
+    ['redis', 'REDIS_URL'],
+    ['postgres', 'DATABASE_URL'],
+    ['memcached', 'MEMCACHED_SERVERS'],
+  ].filter(([store = '']) => process.env[`SKIP_${store.toUpperCase()}`] !== '1'),
+)('STORE=%s starts a server of its own where %s names none, and ends it', async (store = '', variable) => {
+  const demo = run({ STORE: store })
+  const ada = Visitor.at(await started(demo))
+  const [, url = ''] = /on a server of the demo's own, (\S+), and end with it/.exec(demo.output) ?? []
+  await ada.signUp('ada', 'correct horse battery')
+  const { text } = await ada.get('/profile')
+  expect(text).toContain(`on a server of the demo&#39;s own, ${url}`)
+  expect(text).toContain('STORE=sqlite npm start')
+
+  const other = run({ STORE: store, [variable as string]: url })
+  await started(other)
+  expect(other.output).toContain(`on the server that ${variable} names`)
+  expect(other.output, 'a URL may hold a password').not.toContain(url)
+  other.child.kill('SIGTERM')
+  demo.child.kill('SIGTERM')
+  expect([await ended(other), await ended(demo)]).toMatchObject([{ code: 0 }, { code: 0 }])
+  const port = Number(/:(\d+)(?:\/|$)/.exec(url)?.[1])
+  const refused = new Promise((resolve) =>
+    connect(port, '127.0.0.1').on('error', ({ code }: NodeJS.ErrnoException) => resolve(code)),
+  )
+  expect(await refused).toBe('ECONNREFUSED')
 })
 
 test('says that its port is in use', async () => {

@@ -6,6 +6,12 @@ export interface Page {
   text: string
 }
 
+interface Streamed {
+  status: number
+  headers: Headers
+  body: ReadableStream<Uint8Array> | null
+}
+
 type Send = (method: string, path: string, headers: Record<string, string>, body?: string) => Promise<Page>
 
 /** A browser without eyes: keeps cookies, and fills in the token of the forms it sends. */
@@ -14,9 +20,11 @@ export class Visitor {
   /** Sent along with each request. */
   headers: Record<string, string> = {}
   readonly #send: Send
+  readonly #origin: string | undefined
 
-  constructor(send: Send) {
+  constructor(send: Send, origin?: string) {
     this.#send = send
+    this.#origin = origin
   }
 
   /** Straight into the application, without a socket. */
@@ -45,7 +53,13 @@ export class Visitor {
         ...(body === undefined ? {} : { body }),
       })
       return { status: answer.status, headers: answer.headers, text: await answer.text() }
-    })
+    }, origin)
+  }
+
+  /** The answer as it comes. Over the network only. */
+  async open(path: string): Promise<Streamed> {
+    if (!this.#origin) throw new Error('only over the network')
+    return fetch(this.#origin + path, { headers: this.#headers(), redirect: 'manual' })
   }
 
   async get(path: string): Promise<Page> {
@@ -92,10 +106,14 @@ export class Visitor {
   }
 
   async #request(method: string, path: string, headers: Record<string, string> = {}, body?: string): Promise<Page> {
-    const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-    const page = await this.#send(method, path, { ...this.headers, ...headers, ...(cookie ? { cookie } : {}) }, body)
+    const page = await this.#send(method, path, { ...this.#headers(), ...headers }, body)
     for (const line of page.headers.getSetCookie()) this.#keep(line)
     return page
+  }
+
+  #headers(): Record<string, string> {
+    const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+    return { ...this.headers, ...(cookie ? { cookie } : {}) }
   }
 
   #keep(line: string): void {

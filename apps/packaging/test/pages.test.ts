@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import { beforeAll, describe, test } from 'vitest'
 import { installLineOf, pages, quickStartOf, type Sample, samplesOf } from '../src/markdown.ts'
 import { withPrelude } from '../src/prelude.ts'
+import { stores } from '../src/stores.ts'
 import { publishedPackages, root } from '../src/workspace.ts'
 
 const run = promisify(execFile)
@@ -74,7 +75,9 @@ describe.each(pages())('%s', (page) => {
 
 describe.each([
   { page: 'README.md', name: '@session-stores/sqlite' },
-  ...publishedPackages().map(({ short, manifest }) => ({ page: `packages/${short}/README.md`, name: manifest.name })),
+  ...publishedPackages()
+    .filter(({ short }) => !stores[short]?.isProgram)
+    .map(({ short, manifest }) => ({ page: `packages/${short}/README.md`, name: manifest.name })),
 ])('$page, to begin with', ({ page, name }) => {
   test('has a whole program', () => {
     assert(quickStartOf(page).code.includes(`from '${name}'`))

@@ -10,7 +10,7 @@ import { installLineOf, quickStartOf, samplesOf } from '../src/markdown.ts'
 import { nodeOf } from '../src/nodes.ts'
 import { adapted, asCommonJs, onNodeSqlite, visits, withoutTopLevelAwait } from '../src/quick-start.ts'
 import { Registry } from '../src/registry.ts'
-import { attempt } from '../src/run.ts'
+import { attempt, run } from '../src/run.ts'
 import { type StoreUse, serverFor, stores } from '../src/stores.ts'
 import { type Manifest, publishedPackages, readManifest, root } from '../src/workspace.ts'
 
@@ -82,7 +82,11 @@ describe('the next release', () => {
   })
 })
 
-describe.each(packages)('$name, as a user installs it', ({ short, name }) => {
+const [programs, libraries] = [true, false].map((is) =>
+  packages.filter(({ short }) => (stores[short]?.isProgram ?? false) === is),
+) as [typeof packages, typeof packages]
+
+describe.each(libraries)('$name, as a user installs it', ({ short, name }) => {
   const use = stores[short] ?? assert.fail(`nothing is known of ${name}`)
   const { driver, needsDriver, types } = use
   const page = `packages/${short}/README.md`
@@ -96,13 +100,7 @@ describe.each(packages)('$name, as a user installs it', ({ short, name }) => {
 
   test('is as small as the README says', SLOW, async () => {
     await user.install('--legacy-peer-deps', name)
-    const said = sizeInReadme(name)
-    const is = { packages: user.installed().size, kilobytes: Math.round(user.bytes() / 1000) }
-    const near = Math.abs(is.kilobytes - said.kilobytes) <= is.kilobytes / 10
-    assert(
-      near && is.packages === said.packages,
-      `the README says ${inspect(said)} of ${name}, but it is ${inspect(is)}`,
-    )
+    checkSize(user, name)
   })
 
   if (driver !== undefined) {
@@ -149,14 +147,7 @@ describe.each(packages)('$name, as a user installs it', ({ short, name }) => {
     assert.equal(code, 0, output)
   })
 
-  test('is published with what the repository says of it', () => {
-    const theirs = readManifest(join(user.folder, 'node_modules', name))
-    const rewritten = { dependencies: {}, devDependencies: {} }
-    assert.deepEqual({ ...theirs, ...rewritten }, { ...manifest, ...rewritten })
-    const ranges = Object.entries(manifest.dependencies ?? {})
-    const expected = ranges.map(([one, range]) => [one, range === 'workspace:^' ? `^${released.core}` : range])
-    assert.deepEqual(theirs.dependencies ?? {}, Object.fromEntries(expected))
-  })
+  test('is published with what the repository says of it', () => checkManifest(user, name, manifest))
 
   test('compiles with its quick start, strictly, with all declarations', SLOW, async () => {
     await user.install('--save-dev', '@types/node@22', ...types)
@@ -187,6 +178,29 @@ describe.each(packages)('$name, as a user installs it', ({ short, name }) => {
     } finally {
       await server.stop()
     }
+  })
+})
+
+describe.each(programs)('$name, as a user runs it', ({ short, name }) => {
+  test('is as small as the README says, and is published with what the repository says of it', SLOW, async () => {
+    const user = newConsumer()
+    await user.install(name)
+    checkSize(user, name)
+    checkManifest(user, name, manifestOf(short))
+  })
+
+  test('runs beside the store and the driver of an application, on Node 22 and 24', SLOW, async () => {
+    const user = newConsumer()
+    await user.install(name, ...installLineOf('packages/sqlite/README.md'))
+    const make = "new (require('@session-stores/sqlite').SqliteStore)({ path: 'sessions.sqlite' }).set('id', {})"
+    await run(nodes[0], ['-e', make], user.folder)
+    const program = join(user.folder, 'node_modules', '.bin', 'session-stores')
+    for (const node of nodes) {
+      assert.match(await run(node, [program, '--help'], user.folder), /^Usage: session-stores /)
+      assert.equal(await run(node, [program, 'count', '--sqlite', 'sessions.sqlite'], user.folder), '1\n')
+    }
+    const { output } = await attempt(nodes[0], [program, 'count', '--redis', 'redis://localhost'], user.folder)
+    assert.match(output, /@session-stores\/redis is not installed in /)
   })
 })
 
@@ -359,6 +373,23 @@ function raise(version = '', bump: 'patch' | 'minor' | 'major'): string {
 /** What there is of ours in a user's node_modules. */
 function ours(user: Consumer): Record<string, string> {
   return Object.fromEntries([...user.installed()].filter(([place]) => place.startsWith('@session-stores/')))
+}
+
+function checkSize(user: Consumer, name: string): void {
+  const said = sizeInReadme(name)
+  const is = { packages: user.installed().size, kilobytes: Math.round(user.bytes() / 1000) }
+  const near = Math.abs(is.kilobytes - said.kilobytes) <= is.kilobytes / 10
+  assert(near && is.packages === said.packages, `the README says ${inspect(said)} of ${name}, but it is ${inspect(is)}`)
+}
+
+/** What npm got, against the manifest in the repository. */
+function checkManifest(user: Consumer, name: string, manifest: Manifest): void {
+  const theirs = readManifest(join(user.folder, 'node_modules', name))
+  const rewritten = { dependencies: {}, devDependencies: {} }
+  assert.deepEqual({ ...theirs, ...rewritten }, { ...manifest, ...rewritten })
+  const ranges = Object.entries(manifest.dependencies ?? {})
+  const expected = ranges.map(([one, range]) => [one, range === 'workspace:^' ? `^${released.core}` : range])
+  assert.deepEqual(theirs.dependencies ?? {}, Object.fromEntries(expected))
 }
 
 /** From the table in the root README: how many packages, and how many kB. */

@@ -74,7 +74,7 @@ export class Saver {
   readonly #queue = new KeyedQueue()
   readonly #recent = new RecentKeys()
   /** How many saves of one session object wait for the server: the last of them decides what its state is. */
-  readonly #underWay = new WeakMap<object, number>()
+  readonly #underWay = new Map<object, number>()
   /** Of new sessions whose save failed; for others their snapshot has it. */
   readonly #waited = new WeakMap<object, Waited>()
 
@@ -110,8 +110,9 @@ export class Saver {
   /**
    * @param touchOnly the data stays as it is, whatever the session holds
    * @param limit its deadline is set here
+   * @param before how long the request has waited for something else, in ms
    */
-  save(key: string, session: object, touchOnly: boolean, limit: Limit): Awaitable<Saved> {
+  save(key: string, session: object, touchOnly: boolean, limit: Limit, before?: number): Awaitable<Saved> {
     const cookieExpiresAt = cookieExpiry(session)
     const rolling = isRolling(session, cookieExpiresAt)
     const text = touchOnly ? undefined : this.#codec.encode(plainSession(session))
@@ -119,24 +120,35 @@ export class Saver {
     const others = this.#underWay.get(session) ?? 0
     if (loaded !== undefined && others === 0 && this.#isNothing(loaded, text, cookieExpiresAt, rolling))
       return 'skipped'
-    const waited = loaded?.waited ?? this.#waited.get(session) ?? new Waited()
+    const waited = loaded?.waited ?? this.#waited.get(session) ?? new Waited(before)
     const begun = performance.now()
     limit.deadline = this.#guard.deadline(waited.within(this.#settings.timeout))
     const save: Save = { key, session, text, cookieExpiresAt, rolling, limit, waited }
     const outcome = this.#inTurn(key, limit, (writers) => this.#saveInTurn(save, writers))
     if (!isPromise(outcome)) return outcome
     this.#underWay.set(session, others + 1)
-    return outcome.finally(() => {
+    const onEnd = () => {
       waited.add(this.#guard.waited(begun, limit))
-      this.#waited.set(session, waited)
-      this.#underWay.set(session, (this.#underWay.get(session) ?? 1) - 1)
-    })
+      const left = (this.#underWay.get(session) ?? 1) - 1
+      if (left > 0) this.#underWay.set(session, left)
+      else this.#underWay.delete(session)
+    }
+    return outcome.then(
+      (saved) => {
+        onEnd()
+        return saved
+      },
+      (error) => {
+        onEnd()
+        this.#waited.set(session, waited)
+        throw error
+      },
+    )
   }
 
   /** Answers whether there was one. */
-  remove(key: string, sessionId?: string): Awaitable<boolean> {
+  remove(key: string, sessionId?: string, limit: Limit = { deadline: this.#guard.deadline() }): Awaitable<boolean> {
     this.#recent.add(key, this.#recent.wasThere(key))
-    const limit = { deadline: this.#guard.deadline() }
     return this.#inTurn(key, limit, (writers) => {
       const adopter = this.#adopter
       if (adopter === undefined || sessionId === undefined) return this.#remove(key, limit, writers)

@@ -51,17 +51,20 @@ describe('a call that may succeed a moment later', () => {
 
   test('is a 503 with the reason once its time is over, and then calls fail fast until a ping is answered', async () => {
     let isDown = true
-    const store = storeOver((sound) => ({
-      read: (key, call) => {
-        if (isDown) throw new TryAgain(refused)
-        return sound.read(key, call)
-      },
-      ping: async () => {
-        if (isDown) throw refused
-      },
-    }))
+    const store = storeOver(
+      (sound) => ({
+        read: (key, call) => {
+          if (isDown) throw new TryAgain(refused)
+          return sound.read(key, call)
+        },
+        ping: async () => {
+          if (isDown) throw refused
+        },
+      }),
+      { timeout: 1500 },
+    )
     await expect(store.get('id')).rejects.toMatchObject({ ...unavailable, cause: { message: refused.message } })
-    expect(await timed(store.get('id')), 'far below a deadline').toBeLessThan(200)
+    expect(await timed(store.get('id')), 'far below a deadline').toBeLessThan(1000)
     isDown = false
     await expect.poll(() => store.get('id').catch(() => 'down')).toBeNull()
   })
@@ -222,6 +225,20 @@ describe('a request', () => {
     const session = await store.get('id')
     await expect(store.set('id', { ...session, a: 2 })).rejects.toMatchObject(unavailable)
     // What a save may take at least, and a busy machine: far below two deadlines.
+    expect(performance.now() - begun).toBeLessThan(timeout + 1000)
+  })
+
+  test('waits for one deadline, the end of its session and the save of the new one together', async () => {
+    const timeout = 1500
+    const refusing = (): never => {
+      throw new TryAgain(new Error('READONLY'))
+    }
+    const store = storeOver(() => ({ write: refusing, remove: refusing, ping: async () => {} }), { timeout })
+    const begun = performance.now()
+    const error = await new Promise((resolve) => {
+      store.destroy('old', () => store.set('new', { regenerate() {}, reload() {} } as never, resolve))
+    })
+    expect(error).toMatchObject(unavailable)
     expect(performance.now() - begun).toBeLessThan(timeout + 1000)
   })
 

@@ -1,4 +1,5 @@
-import { userCases, userOf } from '@session-stores/testing'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { userCases, userOptions } from '@session-stores/testing'
 import { describe, expect, test } from 'vitest'
 import { MemoryStore, SessionStore, type StoreOptions } from '../src/index.ts'
 import { memoryWith } from './backends.ts'
@@ -118,6 +119,24 @@ describe('ending sessions', () => {
     expect(await store.destroyByUser('nobody')).toBe(0)
   })
 
+  test('very many of one user, while requests go on', async () => {
+    const { store, logIn, handles } = setUp()
+    for (let n = 0; n < 10_000; n += 1) await logIn(`id${n}`, 'ada')
+    const turnsDuring = async (work: Promise<unknown>) => {
+      let isDone = false
+      const done = work.finally(() => {
+        isDone = true
+      })
+      let turns = 0
+      for (; !isDone; turns += 1) await nextTurn()
+      await done
+      return turns
+    }
+    expect(await turnsDuring(handles('ada'))).toBeGreaterThan(90)
+    expect(await turnsDuring(store.destroyByUser('ada'))).toBeGreaterThan(90)
+    expect(await store.count()).toBe(0)
+  })
+
   test('one that a request is changing at that moment does not come back', async () => {
     const { store, logIn, handles } = setUp()
     await logIn('id', 'ada')
@@ -187,8 +206,8 @@ describe('behind @fastify/session', () => {
   for (const each of userCases) {
     test(each.name, () =>
       each.run(() => {
-        const store = new MemoryStore({ userOf })
-        return [store, new SessionStore(store.backend, { userOf })]
+        const store = new MemoryStore(userOptions)
+        return [store, new SessionStore(store.backend, userOptions)]
       }),
     )
   }

@@ -1,4 +1,4 @@
-import { userCases, userOf } from '@session-stores/testing'
+import { userCases, userOptions } from '@session-stores/testing'
 import { describe, test } from 'vitest'
 import { freshTable, makeStore, noPostgres, testPool, useServer } from './setup.ts'
 
@@ -9,7 +9,7 @@ describe.skipIf(noPostgres)('the sessions of a user, behind @fastify/session', (
     test(each.name, () =>
       each.run(async () => {
         const table = freshTable()
-        const open = () => makeStore({ pool: testPool(server().url()), table, userOf })
+        const open = () => makeStore({ pool: testPool(server().url()), table, ...userOptions })
         return [await open(), await open()]
       }),
     )

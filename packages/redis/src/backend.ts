@@ -76,16 +76,22 @@ export class RedisBackend implements Backend {
   async write(key: string, record: SessionRecord, version: Version, { now }: Call): Promise<void> {
     const value = unprinted(recordToText(record, version))
     const ttl = timeToLive(record.expiresAt, now)
-    if (record.userId !== undefined) await this.#users.list(key, record.userId, ttl)
-    const keys = this.#users.keysFor(key, record.userId)
+    const { userId } = record
+    const wasListed = userId !== undefined && (await this.#users.list(key, userId, ttl))
+    const keys = this.#users.keysFor(key, userId)
     await this.#connection.send((redis) =>
       keys.length > 1 ? run(redis, WRITE, keys, value, `${ttl}`) : redis.set(this.#prefix + key, value, 'PX', ttl),
     )
+    // Whoever has removed an earlier session with this key meanwhile lets its entry end.
+    if (wasListed) await this.#users.list(key, userId, ttl)
   }
 
   async insert(key: string, record: SessionRecord, version: Version, { now }: Call): Promise<'inserted' | 'exists'> {
     const args = [version, unprinted(recordToText(record, version))]
-    return this.#runListed(INSERT, key, record.userId, args, timeToLive(record.expiresAt, now))
+    const ttl = timeToLive(record.expiresAt, now)
+    const answer = await this.#runListed<'inserted' | 'exists'>(INSERT, key, record.userId, args, ttl)
+    if (answer === 'inserted') await this.#users.list(key, record.userId, ttl) // as after a write
+    return answer
   }
 
   replace(

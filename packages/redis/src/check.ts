@@ -1,7 +1,7 @@
 import type { Finding } from '@session-stores/core'
 import type { Server } from './driver.ts'
 
-/** The oldest release that the scripts of this package run on. */
+/** The oldest release that this package is for. */
 const OLDEST = 6
 /** How full the memory may be, as a share of `maxmemory`. */
 const NEARLY_FULL = 0.9
@@ -52,9 +52,9 @@ export function version(info: Info): Finding[] {
   if (Number.parseInt(found, 10) >= OLDEST) return []
   return [
     {
-      severity: 'error',
+      severity: 'warning',
       what: `the server is Redis ${found}`,
-      why: `the store needs Redis ${OLDEST} or newer: its scripts fail on older ones`,
+      why: `the store is for Redis ${OLDEST} and newer; older releases get no fixes any more, those of security holes included`,
       how: 'upgrade the server',
     },
   ]

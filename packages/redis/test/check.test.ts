@@ -97,7 +97,7 @@ describe('check finds', () => {
   // By the text of INFO: there is no server here that is as old.
   test('a release that is too old', () => {
     expect(version(linesOf('# Server\r\nredis_version:5.0.14\r\nredis_mode:standalone\r\n'))).toMatchObject([
-      { severity: 'error', what: 'the server is Redis 5.0.14' },
+      { severity: 'warning', what: 'the server is Redis 5.0.14' },
     ])
     expect(version(linesOf('# Server\r\nredis_version:7.0.15\r\n'))).toEqual([])
   })

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { logOutElsewhere, userCases, userOf } from '@session-stores/testing'
+import { logOutElsewhere, userCases, userOf, userOptions } from '@session-stores/testing'
 import Database from 'better-sqlite3'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { SqliteStore } from '../src/index.ts'
@@ -15,7 +15,7 @@ describe('behind @fastify/session', () => {
     test(each.name, () =>
       each.run(() => {
         const path = newFile()
-        return [new SqliteStore({ path, userOf }), new SqliteStore({ path, userOf })]
+        return [new SqliteStore({ path, ...userOptions }), new SqliteStore({ path, ...userOptions })]
       }),
     )
   }

@@ -24,6 +24,9 @@ type Pair<T> = [T, T]
 /** The option `userOf` of the stores for these cases. */
 export const userOf = ({ user }: { user?: string }): string | undefined => user
 
+/** What stores for these cases are opened with. They ask for much at once, and a busy machine is no outage. */
+export const userOptions = { userOf, timeout: 20_000 }
+
 /** How often the log-out meets requests in the tests. */
 const ROUNDS = 3
 /** The sessions that are logged out at once, and the requests under way on each of them. */

@@ -7,7 +7,6 @@ import { field, passwordProblem, requireUser, sessionFieldsOf, show } from '../v
 
 export interface DevicesOptions {
   users: Users
-  storeName: string
   /** Whether the store can list sessions by their user. Memcached cannot. */
   canList: boolean
   /** How often a password may be tried in a minute. */
@@ -16,7 +15,7 @@ export interface DevicesOptions {
 
 /** Your devices: the sessions of somebody who is logged in, and what ends them. */
 export async function devicesRoutes(app: FastifyInstance, options: DevicesOptions): Promise<void> {
-  const { users, storeName, canList, attempts } = options
+  const { users, canList, attempts } = options
   app.addHook('preHandler', requireUser)
 
   app.get('/devices', async (request, reply) => {
@@ -69,7 +68,7 @@ export async function devicesRoutes(app: FastifyInstance, options: DevicesOption
       lastActive: moment(lastActiveAt),
       ends: moment(expiresAt),
     }))
-    return show(request, reply, 'devices', { devices: shown, canList, storeName, ...data })
+    return show(request, reply, 'devices', { devices: shown, canList, ...data })
   }
 }
 

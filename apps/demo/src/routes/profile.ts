@@ -12,7 +12,6 @@ const SLOW = 4000
 
 export interface ProfileOptions {
   activity: Activity
-  storeName: string
   cookieName: string
   /** ms */
   idleTimeout: number
@@ -23,12 +22,11 @@ export interface ProfileOptions {
 
 /** What the session of somebody who is logged in holds, and two forms that change it. */
 export async function profileRoutes(app: FastifyInstance, options: ProfileOptions): Promise<void> {
-  const { activity, storeName, cookieName, idleTimeout, absoluteTimeout, pause = wait } = options
+  const { activity, cookieName, idleTimeout, absoluteTimeout, pause = wait } = options
   app.addHook('preHandler', requireUser)
 
   app.get('/profile', (request, reply) =>
     show(request, reply, 'profile', {
-      storeName,
       colours: COLOURS,
       longestNote: LONGEST_NOTE,
       note: request.session.note ?? '',

@@ -96,9 +96,9 @@ const faults: Faults<RedisStage, RedisSetup> = {
     expect: { refuses: 'changes' },
   },
   'disk-full': {
-    what: 'the disk of its append-only file is full for 5 s',
+    what: 'the disk of its append-only file is full for 5 s (appendfsync everysec: with always, Redis ends itself)',
     needs: 'root',
-    setup: { server: APPEND_ONLY, disk: 4 },
+    setup: { server: ['--appendonly', 'yes', '--appendfsync', 'everysec'], disk: 4 },
     options: { touchInterval: 0 },
     async run({ disk }) {
       disk?.fill()
