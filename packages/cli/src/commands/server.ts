@@ -2,7 +2,7 @@ import type { SessionStore } from '@session-stores/core'
 import type { Request, Target } from '../arguments.ts'
 import { Exit, type ExitCode } from '../errors.ts'
 import { loaderFor, type OpenedStore } from '../open.ts'
-import { type Output, printable } from '../output.ts'
+import { type Output, printable, withProgress } from '../output.ts'
 
 /** 1 when there is more than advice. */
 export async function check(store: SessionStore, output: Output): Promise<ExitCode> {
@@ -17,7 +17,7 @@ export async function check(store: SessionStore, output: Output): Promise<ExitCo
 }
 
 export async function migrate({ store, migrate }: OpenedStore, output: Output): Promise<ExitCode> {
-  await migrate?.()
+  if (migrate) await withProgress('migrating', () => migrate())
   const text = migrate ? 'the table is as this version needs it' : `${store.backend.name} has no table to migrate`
   output.write({ migrated: migrate !== undefined }, text)
   return Exit.done
