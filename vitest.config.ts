@@ -9,7 +9,6 @@ export default defineConfig({
     hookTimeout: 60_000,
     // Most of these tests wait for servers most of the time: more of them at once than there are processors.
     maxWorkers: 3,
-    maxConcurrency: 10,
     projects: [
       project('core', 'packages/core'),
       project('sqlite', 'packages/sqlite'),

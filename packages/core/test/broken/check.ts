@@ -7,17 +7,17 @@ const finding: Finding = { severity: 'advice', what: 'it is slow', why: 'it take
 export const brokenChecks: Broken[] = [
   {
     what: 'a backend that warns of a sound server',
-    noticedBy: ['B48'],
+    noticedBy: ['B49'],
     ...brokenServer(() => ({ check: () => [{ ...finding, severity: 'warning' }] })),
   },
   {
     what: 'a backend that does not say how to put right what it finds',
-    noticedBy: ['B48'],
+    noticedBy: ['B49'],
     ...brokenServer(() => ({ check: () => [{ ...finding, how: '' }] })),
   },
   {
     what: 'a backend that finds a session worth quoting',
-    noticedBy: ['B48'],
+    noticedBy: ['B49'],
     ...brokenServer(({ scan }) => ({
       check: () => scan().records.map(({ record }) => ({ ...finding, what: `there is ${record.data}` })),
     })),

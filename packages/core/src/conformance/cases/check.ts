@@ -7,7 +7,7 @@ import { newSession } from '../data.ts'
 /** What a store says of its server. */
 export const checkCases = [
   defineCase(
-    'B48',
+    'B49',
     'a check of a sound server has nothing worse than advice, and says what, why and how',
     async ({ store, clock }) => {
       const id = 'Qk_XT2K7-clT-x1tVvoY6tIQ83iP72KN'
