@@ -185,7 +185,7 @@ test.each(
 )('STORE=%s starts a server of its own where %s names none, and ends it', async (store = '', variable) => {
   const demo = run({ STORE: store })
   const ada = Visitor.at(await started(demo))
-  const [, url = ''] = /on a server of the demo's own, (\S+), and end with it/.exec(demo.output) ?? []
+  const [, url = ''] = /on a server of the demo's own, (\S+): they end with it/.exec(demo.output) ?? []
   await ada.signUp('ada', 'correct horse battery')
   const { text } = await ada.get('/profile')
   expect(text).toContain(`on a server of the demo&#39;s own, ${url}`)
