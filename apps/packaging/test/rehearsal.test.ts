@@ -8,7 +8,7 @@ import { Clone } from '../src/clone.ts'
 import { Consumer } from '../src/consumer.ts'
 import { installLineOf, quickStartOf, samplesOf } from '../src/markdown.ts'
 import { nodeOf } from '../src/nodes.ts'
-import { adapted, asCommonJs, visits, withoutTopLevelAwait } from '../src/quick-start.ts'
+import { adapted, asCommonJs, onNodeSqlite, visits, withoutTopLevelAwait } from '../src/quick-start.ts'
 import { Registry } from '../src/registry.ts'
 import { attempt, run } from '../src/run.ts'
 import { type StoreUse, serverFor, stores } from '../src/stores.ts'
@@ -227,10 +227,7 @@ describe('without a native package', () => {
     const user = newConsumer()
     await user.install('@session-stores/sqlite', ...plugin)
     assert(!user.installed().has('better-sqlite3'))
-    const [driver] = samplesOf('README.md').filter(({ code }) => code.includes("from 'node:sqlite'"))
-    const { code } = quickStartOf('packages/sqlite/README.md')
-    const rest = code.replace(/^import \{ SqliteStore \}.*\n/m, '').replace(/^const store = .*\n/m, '')
-    const path = user.write('quick-start.mjs', adapted(`${driver?.code}${rest}`, []))
+    const path = user.write('quick-start.mjs', adapted(onNodeSqlite(), []))
     for (const node of nodes) {
       const all = await visits(node, path, user.folder, 3)
       assert.deepEqual(

@@ -42,6 +42,7 @@ export {
 } from './errors.ts'
 export type { GuardedBackend } from './guard/guarded-backend.ts'
 export type { Limit } from './guard/limit.ts'
+export type { SessionInfo } from './load.ts'
 export { MemoryStore } from './memory.ts'
 export type {
   ConflictResolver,
@@ -52,7 +53,7 @@ export type {
 } from './options.ts'
 export { expiryField, recordFromText, recordToText, withExpiry } from './record.ts'
 export { storeRules } from './settings.ts'
-export { type SessionInfo, SessionStore } from './store.ts'
+export { SessionStore } from './store.ts'
 export type { UserSession } from './users.ts'
 export { newVersion } from './version.ts'
 export type { EncryptionKeyInput } from './with/encryption-key.ts'

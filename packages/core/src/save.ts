@@ -74,7 +74,7 @@ export class Saver {
   readonly #queue = new KeyedQueue()
   readonly #recent = new RecentKeys()
   /** How many saves of one session object wait for the server: the last of them decides what its state is. */
-  readonly #underWay = new WeakMap<object, number>()
+  readonly #underWay = new Map<object, number>()
   /** Of new sessions whose save failed; for others their snapshot has it. */
   readonly #waited = new WeakMap<object, Waited>()
 
@@ -127,11 +127,23 @@ export class Saver {
     const outcome = this.#inTurn(key, limit, (writers) => this.#saveInTurn(save, writers))
     if (!isPromise(outcome)) return outcome
     this.#underWay.set(session, others + 1)
-    return outcome.finally(() => {
+    const onEnd = () => {
       waited.add(this.#guard.waited(begun, limit))
-      this.#waited.set(session, waited)
-      this.#underWay.set(session, (this.#underWay.get(session) ?? 1) - 1)
-    })
+      const left = (this.#underWay.get(session) ?? 1) - 1
+      if (left > 0) this.#underWay.set(session, left)
+      else this.#underWay.delete(session)
+    }
+    return outcome.then(
+      (saved) => {
+        onEnd()
+        return saved
+      },
+      (error) => {
+        onEnd()
+        this.#waited.set(session, waited)
+        throw error
+      },
+    )
   }
 
   /** Answers whether there was one. */

@@ -1,19 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { andThen, isPromise } from './awaitable.ts'
-import type { Awaitable, Backend, Batch, Cutoff, Finding, SessionRecord, StoredRecord } from './backend.ts'
+import { andThen } from './awaitable.ts'
+import type { Awaitable, Backend, Batch, Cutoff, Finding } from './backend.ts'
 import { checkOptions } from './check-options.ts'
 import { Codec } from './codec.ts'
 import { type Operation, type StoreIdentity, type Traced, traced } from './diagnostics.ts'
 import { SessionStoreClosed, SessionUnsupported } from './errors.ts'
-import { isExpired, MAX_EXPIRES_AT, trueExpiry } from './expiry.ts'
+import { MAX_EXPIRES_AT, PRUNE_MARGIN } from './expiry.ts'
 import { answer, type Callback, checkCallback } from './face/callback.ts'
-import { holdsData, isPluginSession, restoreExpiry } from './face/session.ts'
-import { LOADED } from './face/snapshot.ts'
-import { Waited } from './face/waited.ts'
+import { holdsData, isPluginSession } from './face/session.ts'
 import { GuardedBackend, type Records } from './guard/guarded-backend.ts'
 import type { Limit } from './guard/limit.ts'
 import { keyOf } from './key.ts'
-import type { SessionData, StoreOptions } from './options.ts'
+import { Loader, type SessionInfo } from './load.ts'
+import type { StoreOptions } from './options.ts'
 import { Pruner } from './pruner.ts'
 import { Refused, Saver } from './save.ts'
 import { type Settings, settingsFrom, TIMEOUT } from './settings.ts'
@@ -21,30 +20,12 @@ import { type UserSession, Users, userIdFrom } from './users.ts'
 import { batched } from './with/batched.ts'
 import { sealed, sealedBytes } from './with/sealed.ts'
 
-/**
- * How long a session is over before it is pruned by this process's clock alone, in ms: a clock that is ahead by less than
- * this, such as by an hour of daylight saving time, deletes nobody's session.
- */
-const PRUNE_MARGIN = 2 * 60 * 60_000
 /** How long pruning and clearing rest after each batch, in times of what it took: requests are to notice nothing. */
 const REST = 3
 /** The worst first. */
 const SEVERITIES: readonly Finding['severity'][] = ['error', 'warning', 'advice']
 /** A SHA-256 in base64url. */
 const HANDLE = /^[\w-]{43}$/
-
-/** A session as `scan()` and `getByHandle()` show it. */
-export interface SessionInfo<Session> {
-  /** The SHA-256 of the session's id. Names the session, and does not let anybody in. */
-  handle: string
-  /** ms since the epoch */
-  createdAt: number
-  /** ms since the epoch */
-  expiresAt: number
-  /** Whose it is, where that was known when it was last stored. */
-  userId?: string
-  session: Session
-}
 
 /** What the save that follows the end of a session in one request has to know of that. */
 interface Ended {
@@ -76,8 +57,8 @@ export class SessionStore<Session extends object = any> {
   readonly #users: Users
   readonly #closeBackend: () => Awaitable<void>
   readonly #settings: Settings
-  readonly #codec: Codec
   readonly #saver: Saver
+  readonly #loader: Loader
   readonly #pruner: Pruner
   /** While the plugin is called back that has ended a session: in there, `regenerate()` stores the new one. */
   #ended: Ended | undefined
@@ -99,13 +80,14 @@ export class SessionStore<Session extends object = any> {
     this.#records = encryptionKeys
       ? sealed(this.backend, encryptionKeys, acceptPlaintext, this.#identity)
       : this.backend
-    this.#codec = new Codec(this.#settings.serializer, this.#settings.maxBytes)
-    this.#users = new Users(this.backend, this.#records, (...given) => this.#decode(...given), this.#settings)
+    const codec = new Codec(this.#settings.serializer, this.#settings.maxBytes)
+    this.#users = new Users(this.backend, this.#records, codec, this.#settings)
     if (this.#settings.maxPerUser !== undefined) this.#checkByUser()
     if (this.#settings.adopt && !this.backend.insert) {
       throw new SessionUnsupported(backend.name, 'adopt sessions from another store')
     }
-    this.#saver = new Saver(this.backend.guard, this.#records, this.#users, this.#codec, this.#settings)
+    this.#saver = new Saver(this.backend.guard, this.#records, this.#users, codec, this.#settings)
+    this.#loader = new Loader(this.backend, this.#records, this.#saver, codec, this.#settings)
     this.#pruner = new Pruner(() => this.prune(), backend.prune ? this.#settings.pruneInterval : false)
   }
 
@@ -117,7 +99,7 @@ export class SessionStore<Session extends object = any> {
   get(sessionId: string): Promise<Session | null>
   get(sessionId: string, callback: (error: unknown, session?: Session | null) => void): void
   get(sessionId: string, callback?: Callback<Session | null>): Promise<Session | null> | undefined {
-    return this.#run('get', callback, () => this.#get(sessionId))
+    return this.#run('get', callback, () => this.#loader.load(sessionId) as Awaitable<Traced<Session | null>>)
   }
 
   /**
@@ -204,8 +186,8 @@ export class SessionStore<Session extends object = any> {
       traced(this.#identity, 'scan', async () => ({ outcome: 'done', value: await scan(from) }))
     for await (const { records } of this.#batches(next)) {
       for (const { key, record } of records) {
-        const info = this.#infoOf(key, record)
-        if (info) yield info
+        const info = this.#loader.infoOf(key, record)
+        if (info) yield info as SessionInfo<Session>
         this.#checkOpen()
       }
     }
@@ -218,8 +200,9 @@ export class SessionStore<Session extends object = any> {
     return traced(this.#identity, 'get', async () => {
       const found = await this.#records.read(handle)
       if (found === undefined) return { outcome: 'miss', value: null }
-      const info = found === 'unreadable' ? undefined : this.#infoOf(handle, found.record)
-      return info === undefined ? { outcome: 'unreadable', value: null } : { outcome: 'hit', value: info }
+      const info = found === 'unreadable' ? undefined : this.#loader.infoOf(handle, found.record)
+      if (info === undefined) return { outcome: 'unreadable', value: null }
+      return { outcome: 'hit', value: info as SessionInfo<Session> }
     })
   }
 
@@ -346,74 +329,6 @@ export class SessionStore<Session extends object = any> {
     return this.#closing
   }
 
-  #get(sessionId: string): Awaitable<Traced<Session | null>> {
-    const key = keyOf(sessionId)
-    const begun = performance.now()
-    const limit: Limit = { deadline: this.backend.guard.deadline() }
-    const found = this.#records.read(key, limit)
-    if (this.#settings.adopt) return this.#getOrAdopt(sessionId, key, found, begun, limit)
-    if (!isPromise(found)) return this.#found(key, found, new Waited())
-    return found.then((came) => {
-      const answer = this.#found(key, came, new Waited(this.backend.guard.waited(begun, limit)))
-      if (limit.batchSize !== undefined) answer.batchSize = limit.batchSize
-      return answer
-    })
-  }
-
-  async #getOrAdopt(
-    sessionId: string,
-    key: string,
-    ours: ReturnType<Records['read']>,
-    begun: number,
-    limit: Limit,
-  ): Promise<Traced<Session | null>> {
-    const { guard } = this.backend
-    const stored = await ours
-    const found = stored ?? (await this.#saver.adopt(sessionId, key, limit))
-    const answer = this.#found(key, found, new Waited(guard.waited(begun, limit)))
-    return stored === undefined && answer.outcome === 'hit' ? { ...answer, outcome: 'adopted' } : answer
-  }
-
-  #found(key: string, found: StoredRecord | 'unreadable' | undefined, waited: Waited): Traced<Session | null> {
-    const answer = this.#judged(key, found, waited)
-    this.#saver.onLoad(key, answer.value !== null)
-    return answer
-  }
-
-  #judged(key: string, found: StoredRecord | 'unreadable' | undefined, waited: Waited): Traced<Session | null> {
-    if (found === undefined) return { outcome: 'miss', value: null }
-    if (found === 'unreadable') return { outcome: 'unreadable', value: null }
-    const expiresAt = trueExpiry(found.record, this.#settings.absoluteTimeout)
-    const now = this.#settings.now()
-    if (isExpired(expiresAt, now)) {
-      // A server that collects by itself knows only of the expiry that is stored.
-      const isUnknown = !isExpired(found.record.expiresAt, now) && isExpired(expiresAt, now - PRUNE_MARGIN)
-      if (isUnknown && !this.backend.prune) void Promise.resolve(this.#saver.remove(key)).catch(() => {})
-      return { outcome: 'expired', value: null }
-    }
-    const session = this.#decode(found.record.data, expiresAt)
-    if (session === undefined) return { outcome: 'unreadable', value: null }
-    session[LOADED] = this.#saver.snapshot(key, found, session, waited)
-    return { outcome: 'hit', value: session as Session }
-  }
-
-  /** Undefined when the session has ended or cannot be read. */
-  #infoOf(handle: string, record: SessionRecord): SessionInfo<Session> | undefined {
-    const { createdAt, userId } = record
-    const expiresAt = trueExpiry(record, this.#settings.absoluteTimeout)
-    const session = isExpired(expiresAt, this.#settings.now()) ? undefined : this.#decode(record.data, expiresAt)
-    if (session === undefined) return undefined
-    const info = { handle, createdAt, expiresAt, session: session as Session }
-    return userId === undefined ? info : { ...info, userId }
-  }
-
-  /** Undefined when the text cannot be read. */
-  #decode(text: string, expiresAt: number): SessionData | undefined {
-    const session = this.#codec.parse(text)
-    if (session) restoreExpiry(session, expiresAt)
-    return session
-  }
-
   /**
    * The plugin's `regenerate()` stores the new session in the callback of ending the old one. If that had been ended by
    * somebody else meanwhile, what the new one carries over is data of a session that was logged out. And the two are one
@@ -455,7 +370,6 @@ export class SessionStore<Session extends object = any> {
       for await (const { removed } of this.#batches((from) => prune(cutoff, from))) {
         total += removed
         onProgress?.(total)
-        if (this.#closing) break
       }
     }
     return { outcome: 'done', value: total, removed: total }
@@ -469,15 +383,16 @@ export class SessionStore<Session extends object = any> {
 
   /** All batches of an operation over the whole store, with a rest after each: requests first. */
   async *#batches<B extends Batch>(next: (from: string | undefined) => Awaitable<B>): AsyncGenerator<B> {
-    let from: string | undefined
-    do {
+    for (let from: string | undefined; ; ) {
       const begun = performance.now()
       const batch = await next(from)
       const took = performance.now() - begun
       yield batch
       from = batch.next
-      if (from !== undefined) await sleep(Math.min(REST * took, this.#settings.timeout))
-    } while (from !== undefined)
+      if (from === undefined) return
+      await sleep(Math.min(REST * took, this.#settings.timeout))
+      this.#checkOpen()
+    }
   }
 
   #run<T>(operation: Operation, callback: Callback<T> | undefined, work: () => Awaitable<Traced<T>>) {

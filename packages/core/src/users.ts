@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Batch, KeyedRecord } from './backend.ts'
 import { wrongOption } from './check-options.ts'
+import type { Codec } from './codec.ts'
 import { isExpired, trueExpiry } from './expiry.ts'
 import { lifetimeOf } from './face/session.ts'
 import type { Records } from './guard/guarded-backend.ts'
@@ -9,6 +10,8 @@ import type { Settings } from './settings.ts'
 
 /** How many sessions one command ends. */
 const REMOVE_BATCH = 100
+/** How many sessions are read between two turns of the event loop, in a millisecond or two. */
+const READ_BATCH = 100
 
 /** A session as it shows in the list of its user. Times are in ms since the epoch. */
 export interface UserSession<Session> {
@@ -28,22 +31,17 @@ export interface UserSession<Session> {
 export class Users {
   readonly #backend: Records
   readonly #records: Records
-  readonly #decode: (data: string, expiresAt: number) => SessionData | undefined
+  readonly #codec: Codec
   readonly #settings: Settings
 
   /**
    * @param backend the records as they are stored: what ends must end though it cannot be read
    * @param records the records as the application wrote them
    */
-  constructor(
-    backend: Records,
-    records: Records,
-    decode: (data: string, expiresAt: number) => SessionData | undefined,
-    settings: Settings,
-  ) {
+  constructor(backend: Records, records: Records, codec: Codec, settings: Settings) {
     this.#backend = backend
     this.#records = records
-    this.#decode = decode
+    this.#codec = codec
     this.#settings = settings
   }
 
@@ -57,7 +55,7 @@ export class Users {
     const found = new Map<string, UserSession<SessionData>>()
     for await (const { key: handle, record } of recordsOf(this.#records, userId)) {
       const expiresAt = trueExpiry(record, this.#settings.absoluteTimeout)
-      const session = isExpired(expiresAt, now) ? undefined : this.#decode(record.data, expiresAt)
+      const session = isExpired(expiresAt, now) ? undefined : this.#codec.decode(record.data, expiresAt)
       if (session === undefined) continue
       const lifetime = lifetimeOf(session, this.#settings.ttl)
       const lastActiveAt = lifetime === undefined ? record.createdAt : Math.max(expiresAt - lifetime, record.createdAt)
@@ -114,13 +112,16 @@ function compare<T extends number | string>(a: T, b: T): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-/** With a turn of the event loop between the batches, which a backend may answer at once. */
+/** With turns of the event loop in between: a backend may answer at once, and with many. */
 async function* recordsOf(records: Records, userId: string): AsyncGenerator<KeyedRecord> {
   let from: string | undefined
   do {
     const batch: (Batch & { records: KeyedRecord[] }) | undefined = await records.findByUser?.(userId, from)
     if (batch === undefined) return
-    yield* batch.records
+    for (const [n, each] of batch.records.entries()) {
+      if (n > 0 && n % READ_BATCH === 0) await nextTurn()
+      yield each
+    }
     from = batch.next
     if (from !== undefined) await nextTurn()
   } while (from !== undefined)

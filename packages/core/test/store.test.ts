@@ -1,4 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { MemoryStore, newVersion, type OperationContext, SessionStore } from '../src/index.ts'
 import { memoryWith } from './backends.ts'
@@ -423,3 +424,15 @@ test('what a loaded session prints and lists shows no snapshot data', async () =
   expect(JSON.stringify(session)).toBe('{"a":1}')
   expect(inspect(session['~loaded'], { showHidden: true, depth: 5 })).not.toContain('"a"')
 })
+
+test.each(['count', 'clear', 'prune'] as const)(
+  '%s() under way ends when the store is closed, with an error',
+  async (operation) => {
+    const endless = async () => ({ next: 'more', count: 1, removed: 1 })
+    const store = new SessionStore(memoryWith({ count: endless, clear: endless, prune: endless }))
+    const underWay = store[operation]()
+    await sleep(5)
+    await store.close()
+    await expect(underWay).rejects.toMatchObject({ code: 'SESSION_STORE_CLOSED' })
+  },
+)

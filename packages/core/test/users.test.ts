@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { userCases, userOptions } from '@session-stores/testing'
 import { describe, expect, test } from 'vitest'
 import { MemoryStore, SessionStore, type StoreOptions } from '../src/index.ts'
@@ -116,6 +117,24 @@ describe('ending sessions', () => {
     expect(await handles('bob')).toEqual(handlesOf('other'))
     expect(await store.destroyByUser('ada')).toBe(1)
     expect(await store.destroyByUser('nobody')).toBe(0)
+  })
+
+  test('very many of one user, while requests go on', async () => {
+    const { store, logIn, handles } = setUp()
+    for (let n = 0; n < 10_000; n += 1) await logIn(`id${n}`, 'ada')
+    const turnsDuring = async (work: Promise<unknown>) => {
+      let isDone = false
+      const done = work.finally(() => {
+        isDone = true
+      })
+      let turns = 0
+      for (; !isDone; turns += 1) await nextTurn()
+      await done
+      return turns
+    }
+    expect(await turnsDuring(handles('ada'))).toBeGreaterThan(90)
+    expect(await turnsDuring(store.destroyByUser('ada'))).toBeGreaterThan(90)
+    expect(await store.count()).toBe(0)
   })
 
   test('one that a request is changing at that moment does not come back', async () => {

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import type { Call, StoredRecord } from '../../src/index.ts'
-import { type Broken, brokenProcess } from './open.ts'
+import { type Broken, brokenProcess, brokenServer } from './open.ts'
 
 /** What can be wrong with calls that are given up. */
 export const brokenGivingUp: Broken[] = [
@@ -58,6 +58,26 @@ export const brokenGivingUp: Broken[] = [
         if (!call.signal.aborted) write(key, { ...record, userId }, version)
       },
     })),
+  },
+  {
+    what: 'a backend that lists a record of a user only after it has written it, and stops in between when a call is given up',
+    noticedBy: ['B48'],
+    ...brokenServer(({ write, replace, findByUser }) => {
+      const unlisted = new Set<string>()
+      const list = async <T>(key: string, userId: string | undefined, answer: T, call: Call) => {
+        if (userId === undefined) return answer
+        unlisted.add(key)
+        await slowForTheImpatient(call)
+        if (!call.signal.aborted) unlisted.delete(key)
+        return answer
+      }
+      return {
+        write: (key, record, version, call) => list(key, record.userId, write(key, record, version), call),
+        replace: (key, record, version, expected, call) =>
+          list(key, record.userId, replace(key, record, version, expected), call),
+        findByUser: (userId) => ({ records: findByUser(userId).records.filter(({ key }) => !unlisted.has(key)) }),
+      }
+    }),
   },
 ]
 

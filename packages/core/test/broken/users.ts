@@ -28,14 +28,14 @@ export const brokenUsers: Broken[] = [
   },
   {
     what: 'a backend whose list by user ends after some',
-    noticedBy: ['B43', 'S50'],
+    noticedBy: ['B43', 'B48', 'S50'],
     ...brokenServer(({ findByUser }) => ({
       findByUser: (userId) => ({ records: findByUser(userId).records.slice(0, 50) }),
     })),
   },
   {
     what: 'a backend whose list by user knows only whose a record was at first',
-    noticedBy: ['B44', 'B45', 'S52', 'S54'],
+    noticedBy: ['B44', 'B45', 'B48', 'S52', 'S54'],
     ...brokenServer(({ write, read }) => {
       const firstOf = new Map<string, string | undefined>()
       return {

@@ -5,6 +5,7 @@ import type { SessionStore } from '../../store.ts'
 import { defineCase } from '../case.ts'
 import { dataOf, LIFETIME, load, MANY, newRecord, newSession, replaced, storageKey, type TestSession } from '../data.ts'
 import { forMeetings } from '../meetings.ts'
+import { soon, unlessGivenUp } from './giving-up.ts'
 
 const needs = ['findByUser', 'removeOfUser'] as const
 const options = { userOf: (session: TestSession) => session.user as string | undefined }
@@ -127,6 +128,28 @@ export const userRecordCases = [
         assert.equal(answer === 'missing', removed === 1)
         assert.equal((await records.read(key))?.record.userId, removed === 1 ? undefined : 'bob')
       })
+    },
+    { needs: [...needs] },
+  ),
+
+  defineCase(
+    'B48',
+    'a record of a user is found also when the call that wrote it was given up',
+    async ({ records, clock }) => {
+      const of = (userId?: string) => ({ ...newRecord(clock), ...(userId && { userId }) })
+      const keys = Array.from({ length: MANY }, (_, n) => storageKey(n))
+      const versions = await Promise.all(keys.map((key) => records.write(key, of())))
+      await Promise.all(
+        keys.map((key, n) =>
+          n % 2 === 0
+            ? unlessGivenUp(records.write(key, of('ada'), soon()))
+            : unlessGivenUp(records.replace(key, of('ada'), versions[n] as string, soon())),
+        ),
+      )
+      const found = await records.keysOfUser('ada')
+      for (const key of keys) {
+        assert.equal(found.includes(key), (await records.read(key))?.record.userId === 'ada')
+      }
     },
     { needs: [...needs] },
   ),
