@@ -102,9 +102,11 @@ test('says what is wrong with its folder, in one line', async () => {
 
 describe.skipIf(process.platform === 'win32')('files of others', () => {
   afterEach(() => {
-    if (process.getuid?.() !== 0) return
-    process.seteuid?.(0)
-    process.setegid?.(0)
+    if (process.geteuid?.() !== process.getuid?.()) {
+      process.seteuid?.(0)
+      process.setegid?.(0)
+    }
+    chmodSync(folder, 0o700) // so that it can be removed
   })
 
   /** From here on the test is not root. Folders are the group's then, as with Kubernetes' fsGroup. */
