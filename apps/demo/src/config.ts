@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 export interface Config {
   host: string
   port: number
-  /** The store's name; stores.ts knows which there are. */
+  /** The store's name; stores/index.ts knows which there are. */
   store: string
   /** Holds the demo's own files: users, SQLite sessions, the secret. */
   dataFolder: string

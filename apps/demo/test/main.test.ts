@@ -102,9 +102,11 @@ test('says what is wrong with its folder, in one line', async () => {
 
 describe.skipIf(process.platform === 'win32')('files of others', () => {
   afterEach(() => {
-    if (process.getuid?.() !== 0) return
-    process.seteuid?.(0)
-    process.setegid?.(0)
+    if (process.geteuid?.() !== process.getuid?.()) {
+      process.seteuid?.(0)
+      process.setegid?.(0)
+    }
+    chmodSync(folder, 0o700) // so that it can be removed
   })
 
   /** From here on the test is not root. Folders are the group's then, as with Kubernetes' fsGroup. */
@@ -185,7 +187,7 @@ test.each(
 )('STORE=%s starts a server of its own where %s names none, and ends it', async (store = '', variable) => {
   const demo = run({ STORE: store })
   const ada = Visitor.at(await started(demo))
-  const [, url = ''] = /on a server of the demo's own, (\S+), and end with it/.exec(demo.output) ?? []
+  const [, url = ''] = /on a server of the demo's own, (\S+): they end with it/.exec(demo.output) ?? []
   await ada.signUp('ada', 'correct horse battery')
   const { text } = await ada.get('/profile')
   expect(text).toContain(`on a server of the demo&#39;s own, ${url}`)

@@ -243,7 +243,7 @@ describe('the recipe for Jest', () => {
   test('runs as it stands on the page', SLOW, async () => {
     const samples = samplesOf('docs/recipes.md')
     const settings = samples.find(({ language, code }) => language === 'json' && code.includes('"jest"'))
-    const sample = samples.find(({ code }) => code.includes("from '@jest/globals'"))
+    const sample = samples.find(({ copyOf }) => copyOf?.includes('/jest/'))
     assert(settings && sample)
     const user = newConsumer()
     await user.install('@session-stores/fastify', '@session-stores/core', ...plugin, 'jest@30')

@@ -8,7 +8,7 @@ import { abilitiesOf, casesFor, type OpenStore } from '@session-stores/core/conf
 
 const [kind = '', address = ''] = process.argv.slice(2)
 /** Cases wait most of their time, and have nothing in common but the server. PGlite does one thing at a time. */
-const AT_ONCE = kind === 'pglite' ? 2 : 8
+const AT_ONCE = kind === 'pglite' ? 1 : 4
 
 const stores: Record<string, () => Promise<OpenStore>> = {
   async memory() {

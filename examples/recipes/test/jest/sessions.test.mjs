@@ -1,4 +1,3 @@
-import { expect, test } from '@jest/globals'
 import { MemoryStore } from '@session-stores/core'
 import { logIn, sessions } from '@session-stores/fastify'
 import Fastify from 'fastify'
