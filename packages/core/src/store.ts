@@ -193,7 +193,7 @@ export class SessionStore<Session extends object = any> {
     }
   }
 
-  /** The session with this handle; null when there is none that has not ended and can be read. For tools, by no means a log-in. */
+  /** The session with this handle; null when there is none, it has ended or cannot be read. For tools: a handle must let nobody in. */
   async getByHandle(handle: string): Promise<SessionInfo<Session> | null> {
     this.#checkOpen()
     if (!isHandle(handle)) throw wrongHandle()
