@@ -56,7 +56,7 @@ export function configFrom(env: NodeJS.ProcessEnv): Config {
     store: env.STORE || 'sqlite',
     dataFolder,
     secret: secretFrom(env, dataFolder),
-    encryptionKeys: env.SEAL ? [keptSecret(dataFolder, 'sealing-key')] : undefined,
+    encryptionKeys: env.SEAL === '1' ? [keptSecret(dataFolder, 'sealing-key')] : undefined,
     trustProxy: trustProxyFrom(env.TRUST_PROXY),
     idleTimeout: Math.min(idleTimeout, absoluteTimeout),
     absoluteTimeout,

@@ -1,4 +1,14 @@
-import { chmodSync, chownSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -98,6 +108,11 @@ test('says what is wrong with its folder, in one line', async () => {
   const demo = run({ DATA_DIR: join(file, 'data') })
   expect((await ended(demo)).code).toBe(1)
   expect(demo.output).toMatch(/^demo: \S+ cannot be used: ENOTDIR: .*; DATA_DIR names another one\n$/)
+
+  mkdirSync(join(folder, 'users.sqlite'))
+  const other = run({ STORE: 'redis' })
+  expect((await ended(other)).code, 'and leaves no server behind that keeps it alive').toBe(1)
+  expect(other.output).toMatch(/^demo: \S+ cannot be used: EISDIR: .*; DATA_DIR names another one\n$/)
 })
 
 describe.skipIf(process.platform === 'win32')('files of others', () => {
