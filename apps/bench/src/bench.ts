@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import type { Contestant, Kind, Place } from './contestants/contestant.ts'
+import type { Contestant, Feature, Kind, Place } from './contestants/contestant.ts'
 import { contestants } from './contestants/index.ts'
 import { REFERENCE } from './contestants/memory.ts'
 import { isMeant, type Options } from './options.ts'
@@ -14,6 +14,8 @@ export interface Entry {
   label: string
   contestant: Contestant
   build: string | undefined
+  /** What of ours is switched on; undefined for a store as it comes. */
+  feature?: Feature | undefined
 }
 
 /** A row of a table: whose it is. */
@@ -91,7 +93,7 @@ export async function startRunner(
   adjust = (place: Place): Place => place,
 ): Promise<Runner> {
   const server = servers.get(entry.contestant.kind) as Server
-  const place = adjust({ ...(await server.placeFor(entry.label)), build: entry.build })
+  const place = adjust({ ...(await server.placeFor(entry.label)), build: entry.build, feature: entry.feature })
   return { ...entry, server, place, application: await startApplication(entry.contestant, place) }
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type Bench, entriesFor } from './bench.ts'
 import { contestants } from './contestants/index.ts'
 import { correctnessLevel } from './correctness/level.ts'
+import { featuresLevel } from './features/level.ts'
 import { operationsLevel } from './operations/level.ts'
 import { type Level, type Options, optionsFrom, USAGE } from './options.ts'
 import { Progress } from './progress.ts'
@@ -17,6 +18,7 @@ const measure: { [L in Level]: (bench: Bench) => Promise<Found[L]> } = {
   requests: requestsLevel,
   traffic: trafficLevel,
   scale: scaleLevel,
+  features: featuresLevel,
   correctness: correctnessLevel,
 }
 

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { type Contestant, KINDS, type Kind } from './contestants/contestant.ts'
 
-export const LEVELS = ['operations', 'requests', 'traffic', 'scale', 'correctness'] as const
+export const LEVELS = ['operations', 'requests', 'traffic', 'scale', 'features', 'correctness'] as const
 export type Level = (typeof LEVELS)[number]
 
 export interface Options {

@@ -4,6 +4,7 @@ import { cpus, release, totalmem, type } from 'node:os'
 import { join } from 'node:path'
 import type { Entry } from './bench.ts'
 import type { CorrectnessRow } from './correctness/level.ts'
+import type { FeatureRow } from './features/level.ts'
 import type { OperationRow } from './operations/level.ts'
 import type { Level } from './options.ts'
 import type { RequestRow } from './requests/level.ts'
@@ -17,6 +18,7 @@ export interface Found {
   requests: RequestRow[]
   traffic: TrafficRow[]
   scale: ScaleResults
+  features: FeatureRow[]
   correctness: CorrectnessRow[]
 }
 

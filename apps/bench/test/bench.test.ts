@@ -50,6 +50,16 @@ test('a store is filled, read from, and pruned', () => {
   expect(prunes.map(({ label }) => label)).toEqual(['MemoryStore', otherBuild])
 })
 
+test('what features of ours cost is measured beside the same store without', () => {
+  const rows = results.features?.found ?? []
+  const builds = ['MemoryStore', otherBuild]
+  expect(new Set(rows.map(({ label }) => label))).toEqual(
+    new Set(builds.flatMap((label) => [label, `${label}, userOf`, `${label}, encryptionKeys`])),
+  )
+  for (const { cpu, toPlain } of rows) expectPositive(cpu, toPlain)
+  expect(rows.find(({ label }) => label === 'MemoryStore')?.toPlain).toBe(1)
+})
+
 test('the awkward cases tell a store that keeps its promises from one that does not', () => {
   const rows = results.correctness?.found ?? []
   const broken = (store: string) =>

@@ -41,6 +41,7 @@ export type Verb =
   | 'findByUser'
   | 'removeOfUser'
   | 'ping'
+  | 'check'
 
 /** What a call is for, as far as it decides which part of the server is asked. */
 export interface Work {

@@ -12,7 +12,7 @@ import { Snapshot, type SnapshotState } from './face/snapshot.ts'
 import { Waited } from './face/waited.ts'
 import type { Guard } from './guard/guard.ts'
 import type { Records } from './guard/guarded-backend.ts'
-import type { Limit } from './guard/guarded-call.ts'
+import type { Limit } from './guard/limit.ts'
 import { keyOf } from './key.ts'
 import { KeyedQueue, type Writers } from './keyed-queue.ts'
 import { merge } from './merge.ts'
@@ -116,8 +116,9 @@ export class Saver {
   /**
    * @param touchOnly the data stays as it is, whatever the session holds
    * @param limit its deadline is set here
+   * @param before how long the request has waited for something else, in ms
    */
-  save(key: string, session: object, touchOnly: boolean, limit: Limit): Awaitable<Saved> {
+  save(key: string, session: object, touchOnly: boolean, limit: Limit, before?: number): Awaitable<Saved> {
     const cookieExpiresAt = cookieExpiry(session)
     const rolling = isRolling(session, cookieExpiresAt)
     const text = touchOnly ? undefined : this.#codec.encode(plainSession(session))
@@ -125,7 +126,7 @@ export class Saver {
     const others = this.#underWay.get(session) ?? 0
     if (loaded !== undefined && others === 0 && this.#isNothing(loaded, text, cookieExpiresAt, rolling))
       return 'skipped'
-    const waited = loaded?.waited ?? this.#waited.get(session) ?? new Waited()
+    const waited = loaded?.waited ?? this.#waited.get(session) ?? new Waited(before)
     const begun = performance.now()
     limit.deadline = this.#guard.deadline(waited.within(this.#settings.timeout))
     const save: Save = { key, session, text, cookieExpiresAt, rolling, limit, waited }
@@ -133,7 +134,7 @@ export class Saver {
     if (!isPromise(outcome)) return outcome
     this.#underWay.set(session, others + 1)
     const onEnd = () => {
-      waited.add(performance.now() - begun)
+      waited.add(this.#guard.waited(begun, limit))
       const left = (this.#underWay.get(session) ?? 1) - 1
       if (left > 0) this.#underWay.set(session, left)
       else this.#underWay.delete(session)
@@ -152,16 +153,15 @@ export class Saver {
   }
 
   /** Answers whether there was one. */
-  remove(key: string, sessionId?: string): Awaitable<boolean> {
+  remove(key: string, sessionId?: string, limit: Limit = { deadline: this.#guard.deadline() }): Awaitable<boolean> {
     this.#recent.add(key, this.#recent.wasThere(key))
-    const limit = { deadline: this.#guard.deadline() }
     return this.#inTurn(key, limit, (writers) => {
       const adopter = this.#adopter
       if (adopter === undefined || sessionId === undefined) return this.#remove(key, limit, writers)
       const begun = performance.now()
       return adopter.end(sessionId, limit, async () => {
         // It ends in ours though the old store took all the time there was.
-        const rest = { deadline: this.#guard.deadline(performance.now() - begun) }
+        const rest = { deadline: this.#guard.deadline(this.#guard.waited(begun, limit)) }
         return this.#remove(key, rest, writers)
       })
     })
@@ -169,10 +169,9 @@ export class Saver {
 
   /**
    * Takes the session over from the old store; undefined when that has none either.
-   * @param waited how long the request has waited so far, in ms
+   * @param limit that of the request, which has waited for ours before
    */
-  async adopt(sessionId: string, key: string, waited: number): Promise<StoredRecord | 'unreadable' | undefined> {
-    const limit = { deadline: this.#guard.deadline(waited) }
+  async adopt(sessionId: string, key: string, limit: Limit): Promise<StoredRecord | 'unreadable' | undefined> {
     return this.#inTurn(key, limit, async () => {
       const found = await this.#records.read(key, limit) // the request before may have adopted it
       return found ?? this.#adopter?.adopt(sessionId, key, limit, (session) => this.#userOf(session))
@@ -194,7 +193,7 @@ export class Saver {
   }
 
   #inTurn<T>(key: string, limit: Limit, task: (writers: Writers) => Awaitable<T>): Awaitable<T> {
-    return this.#queue.run(key, (turn) => this.#guard.wait(turn, limit.deadline), task)
+    return this.#queue.run(key, (turn) => this.#guard.wait(turn, limit), task)
   }
 
   /** A look before anything else, which needs no turn: whether all that the session asks for is stored. */
@@ -271,7 +270,7 @@ export class Saver {
     const plan = this.#plan(work, stored)
     if (plan.do === 'skip') return 'skipped'
     if (plan.do === 'end') return andThen(this.#remove(work.key, work.limit, work.writers), () => 'expired')
-    const outcome = plan.do === 'touch' ? this.#touch(work, stored, plan) : this.#replace(work, stored, plan)
+    const outcome = plan.do === 'touch' ? this.#moveExpiry(work, stored, plan) : this.#replace(work, stored, plan)
     return andThen(outcome, (came) => (came === 'conflict' ? this.#again(work, attempt) : came))
   }
 
@@ -283,14 +282,38 @@ export class Saver {
     if (attempt === MAX_ATTEMPTS) throw new SessionConflict(attempt)
     // The first conflict is news; a second one means a crowd of processes, which a random pause spreads out.
     const pause = attempt > 1 ? Math.random() * Math.min(2 ** attempt, MAX_PAUSE) : 0
-    if (pause > 0) await sleep(Math.max(0, Math.min(pause, work.limit.deadline - performance.now())))
+    if (pause > 0) await this.#guard.wait(sleep(pause), work.limit)
     const stored = await this.#readLive(work.key, work.limit, work.loaded.stored.record)
     return this.#attempt(work, stored, attempt + 1)
   }
 
-  #touch(work: Work, stored: StoredRecord, { expiresAt }: Plan & { do: 'touch' }): Awaitable<Saved | 'conflict'> {
-    const { key, limit, loaded, writers, text } = work
-    const onAnswer = (isTouched: boolean) => {
+  /** By a touch; by a write where the record does not say yet whose the session is, since `userOf` was set or changed. */
+  #moveExpiry(work: Work, stored: StoredRecord, plan: Plan & { do: 'touch' }): Awaitable<Saved | 'conflict'> {
+    const onFailure = (error: unknown) => {
+      // A request that only reads need not fail because the server takes no writes: its session lives on for a while.
+      const isTolerable = work.text !== undefined && error instanceof SessionStoreUnavailable
+      if (!isTolerable || isExpired(stored.record.expiresAt, this.#settings.now())) throw error
+      return new Refused(error)
+    }
+    let outcome: Awaitable<Outcome | 'conflict'>
+    try {
+      outcome = this.#isOfAnother(work, stored)
+        ? this.#replace(work, stored, { ...plan, do: 'write' })
+        : this.#touch(work, stored, plan)
+    } catch (error) {
+      return onFailure(error)
+    }
+    return isPromise(outcome) ? outcome.catch(onFailure) : outcome
+  }
+
+  #isOfAnother({ text, loaded, session }: Work, { record }: StoredRecord): boolean {
+    return text !== undefined && record.data === loaded.base && this.#userOf(session, record) !== record.userId
+  }
+
+  #touch(work: Work, stored: StoredRecord, { expiresAt }: Plan & { do: 'touch' }): Awaitable<Outcome | 'conflict'> {
+    const { key, limit, loaded, writers } = work
+    const answer = this.#records.touch(key, expiresAt, stored.version, stored.record.userId, limit)
+    return andThen(answer, (isTouched) => {
       if (!isTouched) return 'conflict'
       this.#saved(work, writers, {
         ...loaded,
@@ -298,20 +321,7 @@ export class Saver {
         asked: work.expiresAt,
       })
       return 'touched'
-    }
-    const onFailure = (error: unknown) => {
-      // A request that only reads need not fail because the server takes no writes: its session lives on for a while.
-      const isTolerable = text !== undefined && error instanceof SessionStoreUnavailable
-      if (!isTolerable || isExpired(stored.record.expiresAt, this.#settings.now())) throw error
-      return new Refused(error)
-    }
-    let answer: Awaitable<boolean>
-    try {
-      answer = this.#records.touch(key, expiresAt, stored.version, stored.record.userId, limit)
-    } catch (error) {
-      return onFailure(error)
-    }
-    return isPromise(answer) ? answer.then(onAnswer, onFailure) : onAnswer(answer)
+    })
   }
 
   #replace(work: Work, stored: StoredRecord, { expiresAt }: Plan & { do: 'write' }): Awaitable<Outcome | 'conflict'> {
@@ -336,7 +346,8 @@ export class Saver {
     const { base } = work.loaded
     const ours = work.text ?? base
     const theirs = stored.data
-    if (ours === base) return { data: theirs, userId: stored.userId }
+    const isOnlyTheirs = ours === base && theirs !== base
+    if (work.text === undefined || isOnlyTheirs) return { data: theirs, userId: stored.userId }
     if (theirs === base || onConflict === 'overwrite') return { data: ours, userId: this.#userOf(work.session, stored) }
     const [a, b, c] = [this.#codec.parse(base), this.#codec.parse(theirs), this.#codec.parse(ours)]
     if (a === undefined || b === undefined || c === undefined) return undefined

@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { userCases, userOptions } from '@session-stores/testing'
 import { describe, expect, test } from 'vitest'
 import { MemoryStore, SessionStore, type StoreOptions } from '../src/index.ts'
 import { memoryWith } from './backends.ts'
@@ -91,6 +93,21 @@ describe('ending sessions', () => {
     await expect(store.destroyByHandle('a')).rejects.toThrow(TypeError)
   })
 
+  test('one, by a handle that a browser sent: only if it is of the same user', async () => {
+    const { store, logIn, handles, handlesOf } = setUp()
+    for (const [id, user] of Object.entries({ a: 'ada', b: 'ada', other: 'bob', visitor: undefined }))
+      await logIn(id, user)
+    const [a, other, visitor] = handlesOf('a', 'other', 'visitor') as [string, string, string]
+    for (const handle of [other, visitor, 'no handle', undefined, ['a']]) {
+      expect(await store.destroyByHandle(handle as string, { userId: 'ada' })).toBe(false)
+    }
+    expect(await store.count()).toBe(4)
+    expect(await store.destroyByHandle(a, { userId: 'ada' })).toBe(true)
+    expect(await store.destroyByHandle(a, { userId: 'ada' })).toBe(false)
+    expect(await handles('ada')).toEqual(handlesOf('b'))
+    await expect(store.destroyByHandle(other, { userId: '' })).rejects.toThrow(TypeError)
+  })
+
   test('all of a user, but the one that asks', async () => {
     const { store, logIn, handles, handlesOf } = setUp()
     for (const id of ['a', 'b', 'c']) await logIn(id, 'ada')
@@ -100,6 +117,24 @@ describe('ending sessions', () => {
     expect(await handles('bob')).toEqual(handlesOf('other'))
     expect(await store.destroyByUser('ada')).toBe(1)
     expect(await store.destroyByUser('nobody')).toBe(0)
+  })
+
+  test('very many of one user, while requests go on', async () => {
+    const { store, logIn, handles } = setUp()
+    for (let n = 0; n < 10_000; n += 1) await logIn(`id${n}`, 'ada')
+    const turnsDuring = async (work: Promise<unknown>) => {
+      let isDone = false
+      const done = work.finally(() => {
+        isDone = true
+      })
+      let turns = 0
+      for (; !isDone; turns += 1) await nextTurn()
+      await done
+      return turns
+    }
+    expect(await turnsDuring(handles('ada'))).toBeGreaterThan(90)
+    expect(await turnsDuring(store.destroyByUser('ada'))).toBeGreaterThan(90)
+    expect(await store.count()).toBe(0)
   })
 
   test('one that a request is changing at that moment does not come back', async () => {
@@ -153,6 +188,78 @@ test('index() notes down whose the sessions are that were stored before', async 
   expect(await known.index()).toBe(2)
   expect((await known.listByUser('ada')).length).toBe(2)
   expect(await known.index()).toBe(0)
+})
+
+test('userOf tells whose a session is, as lists know it', () => {
+  const { store } = setUp()
+  expect(['ada', 7, undefined, null, ''].map((user) => store.userOf({ user }))).toEqual([
+    'ada',
+    '7',
+    undefined,
+    undefined,
+    undefined,
+  ])
+  expect(() => new MemoryStore().userOf({})).toThrow(/the option userOf/)
+})
+
+describe('a session from before userOf was set', () => {
+  async function setUpBefore() {
+    let takesWrites = true
+    const backend = memoryWith((sound) => ({
+      replace: (...given) => {
+        if (!takesWrites) throw new Error('no writes')
+        return sound.replace(...given)
+      },
+    }))
+    const clock = { now: Date.now() }
+    const options = { now: () => clock.now, pruneInterval: false } as const
+    const cookie = () => ({ expires: new Date(clock.now + HOUR), originalMaxAge: HOUR })
+    await new SessionStore(backend, options).set('id', { cookie: cookie(), user: 'ada' })
+    const store = new SessionStore(backend, { ...options, ...userOptions, timeout: 50 })
+    /** What a request does that only reads. */
+    const read = async () => store.set('id', { ...(await store.get('id')), cookie: cookie() })
+    const refuseWrites = () => {
+      takesWrites = false
+    }
+    return { clock, store, read, refuseWrites }
+  }
+
+  test('gets its user from a request that only reads, when its expiry is moved anyway', async () => {
+    const { clock, store, read } = await setUpBefore()
+    await read()
+    expect(await store.listByUser('ada')).toEqual([])
+    clock.now += HOUR / 2
+    await read()
+    expect(await store.listByUser('ada')).toMatchObject([{ lastActiveAt: clock.now, session: { user: 'ada' } }])
+  })
+
+  test('… which passes all the same while the server takes no writes', async () => {
+    const { clock, store, read, refuseWrites } = await setUpBefore()
+    clock.now += HOUR / 2
+    refuseWrites()
+    await read()
+    expect(await store.listByUser('ada')).toEqual([])
+    expect(await store.get('id')).toMatchObject({ user: 'ada' })
+  })
+
+  test('a touch by hand does not ask what is not stored whose it is', async () => {
+    const { clock, store } = await setUpBefore()
+    clock.now += HOUR / 2
+    const expires = new Date(clock.now + HOUR)
+    await store.touch('id', { ...(await store.get('id')), user: 'eve', cookie: { expires, originalMaxAge: HOUR } })
+    expect(await store.listByUser('eve')).toEqual([])
+  })
+})
+
+describe('behind @fastify/session', () => {
+  for (const each of userCases) {
+    test(each.name, () =>
+      each.run(() => {
+        const store = new MemoryStore(userOptions)
+        return [store, new SessionStore(store.backend, userOptions)]
+      }),
+    )
+  }
 })
 
 describe('what cannot be', () => {

@@ -38,7 +38,7 @@ export class ReplyGuard {
     this.store = {
       get: (id, callback) => {
         store.get(id, (error, session) => {
-          this.#note(error)
+          this.note(error)
           callback(error, session)
         })
       },
@@ -47,7 +47,7 @@ export class ReplyGuard {
         this.#replies.delete(session)
         if (reply === undefined) {
           store.set(id, session, (error) => {
-            this.#note(error)
+            this.note(error)
             callback(error)
           })
           return
@@ -64,7 +64,7 @@ export class ReplyGuard {
       },
       destroy: (id, callback) => {
         store.destroy(id, (error) => {
-          this.#note(error)
+          this.note(error)
           callback(error)
         })
       },
@@ -85,7 +85,8 @@ export class ReplyGuard {
     }
   }
 
-  #note(error: unknown): void {
+  /** To be told of what the store failed with where it was not asked through `this.store`. */
+  note(error: unknown): void {
     if (isObject(error)) this.#errors.add(error)
   }
 }

@@ -4,7 +4,7 @@ import { RedisServer } from '@session-stores/testing/redis'
 import type { FastifyInstance } from 'fastify'
 import { Redis } from 'ioredis'
 import { describe, expect, test } from 'vitest'
-import { logIn, logOut } from '../src/index.ts'
+import { logIn, logOut, logOutOthers } from '../src/index.ts'
 import { type Browser, Site } from './setup.ts'
 
 describe.skipIf(process.env.SKIP_REDIS === '1')('while Redis does not answer', () => {
@@ -27,6 +27,18 @@ describe.skipIf(process.env.SKIP_REDIS === '1')('while Redis does not answer', (
     expect(await visitor.cookie()).toBe('')
     await scene.resume(browser)
     expect(await answerTo(browser, '/user')).toEqual([200, 'ada'])
+  })
+
+  test('logging out elsewhere is 503, and did not happen', async () => {
+    await using scene = await Scene.open()
+    const [browser, other] = [await scene.loggedIn(), await scene.loggedIn()]
+    const answer = answerTo(browser, '/slow-log-out-others')
+    await scene.gate.entered(1)
+    scene.server.pause()
+    scene.gate.open()
+    expect(await answer).toEqual([503, 'back in a moment'])
+    await scene.resume(browser)
+    for (const each of [browser, other]) expect(await answerTo(each, '/user')).toEqual([200, 'ada'])
   })
 
   test('a request that had begun loses what it changed, and saves nothing empty', async () => {
@@ -60,7 +72,7 @@ class Scene implements AsyncDisposable {
     const client = new Redis(server.url)
     client.on('error', () => {}) // requests tell of it
     const gate = new Gate()
-    const store = new RedisStore({ client, timeout: 300 })
+    const store = new RedisStore({ client, timeout: 300, userOf: ({ user }) => user })
     const site = await Site.open({ store }, (app) => routes(app, gate))
     return new Scene(server, client, site, gate)
   }
@@ -133,6 +145,10 @@ function routes(app: FastifyInstance, gate: Gate): void {
       throw Object.assign(new Error('cannot look again', { cause }), { statusCode: 503 })
     })
     return 'ok'
+  })
+  app.post('/slow-log-out-others', async (request) => {
+    await gate.pass()
+    return logOutOthers(request)
   })
   app.post('/log-in', async (request) => {
     await logIn(request, { user: 'ada' })

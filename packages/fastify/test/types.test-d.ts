@@ -1,7 +1,16 @@
 // Compiled by the type check, never run: the application's session type flows through, and wrong use does not compile.
 import { MemoryStore } from '@session-stores/core'
 import Fastify, { type Session } from 'fastify'
-import { logIn, logOut, type SessionsOptions, sessions } from '../src/index.ts'
+import {
+  devicesOf,
+  logIn,
+  logOut,
+  logOutDevice,
+  logOutEverywhere,
+  logOutOthers,
+  type SessionsOptions,
+  sessions,
+} from '../src/index.ts'
 
 declare module 'fastify' {
   interface Session {
@@ -40,6 +49,18 @@ app.post<{ Body: { name: string }; Reply: string }>('/', async (request, reply) 
   await logIn(request, {}, { keep: ['cookie'] })
   await logOut(request, reply)
   return `${request.session.presetTypeTest?.id.toFixed()}`
+})
+
+app.post<{ Body: { handle: string } }>('/devices', async (request, reply) => {
+  const [device] = await devicesOf(request)
+  const id: number | undefined = device?.session.presetTypeTest?.id
+  const isCurrent: boolean | undefined = device?.isCurrent
+  const ended: boolean = await logOutDevice(request, request.body.handle)
+  const others: number = await logOutOthers(request)
+  const all: number = await logOutEverywhere(request, reply)
+  // @ts-expect-error it takes the cookie back, which goes with the reply
+  await logOutEverywhere(request)
+  return { id, isCurrent, ended, others, all }
 })
 
 const overHttp2 = Fastify({ http2: true })

@@ -4,6 +4,8 @@ import {
   type Call,
   type Change,
   type ChangeAnswer,
+  type Expected,
+  type Finding,
   recordFromText,
   type SessionRecord,
   type StoredRecord,
@@ -12,6 +14,7 @@ import {
   withExpiry,
 } from '@session-stores/core'
 import { type CasToken, CasTokens } from './cas-tokens.ts'
+import { checkServer, unreachable } from './check.ts'
 import { exptimeFor } from './expiry.ts'
 import { checkSize, failure, type Item, itemOf } from './item.ts'
 import { changeMany, readMany } from './many.ts'
@@ -150,6 +153,17 @@ export class MemcachedBackend implements Backend {
     if (failed.length === 0) return {}
     if (failed.length === left.length) throw results.find((result) => result.status === 'rejected')?.reason
     return { next: failed.map((namespace) => this.#namespaces.indexOf(namespace)).join(' ') }
+  }
+
+  /** Each server. One of several that cannot be asked is a finding, once it was tried again. */
+  async check({ dataBytes }: Expected, call: Call): Promise<Finding[]> {
+    const results = await Promise.allSettled(this.#namespaces.map((each) => checkServer(each, dataBytes, call)))
+    const failed = results.find((result) => result.status === 'rejected')
+    const isAnyAsked = results.some((result) => result.status === 'fulfilled')
+    if (failed && (call.attempt === 1 || !isAnyAsked)) throw failed.reason
+    return results.flatMap((result, n) =>
+      result.status === 'fulfilled' ? result.value : [unreachable(this.#namespaces[n] as Namespace, result.reason)],
+    )
   }
 
   close(): void {

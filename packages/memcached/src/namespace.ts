@@ -125,6 +125,12 @@ export class Namespace {
     }
   }
 
+  /** What the server says of itself, by name. */
+  async stats(call: Call): Promise<ReadonlyMap<string, string>> {
+    const answers = await this.server.connection().send([{ opcode: Opcode.stat }, NOOP], call)
+    return new Map(answers.map(({ key, value }) => [key, value]))
+  }
+
   /** Puts every record that there is out of reach. */
   async renew(call: Call): Promise<void> {
     const [answer] = await this.server.connection().send([this.#storeGeneration(Opcode.set, newGeneration())], call)

@@ -5,7 +5,9 @@ import {
   type Change,
   type ChangeAnswer,
   type Cutoff,
+  type Expected,
   expiryField,
+  type Finding,
   type KeyedRecord,
   recordFromText,
   recordToText,
@@ -15,7 +17,8 @@ import {
   type Work,
 } from '@session-stores/core'
 import slotOf from 'cluster-key-slot'
-import { type Connection, isCluster, unprinted } from './driver.ts'
+import { checkServer } from './check.ts'
+import { addressOf, type Connection, isCluster, unprinted } from './driver.ts'
 import { Keyspace } from './keyspace.ts'
 import { changeMany, changeTogether, readMany } from './many.ts'
 import { type Argument, INSERT, REPLACE, run, type Script, TOUCH, WRITE } from './scripts.ts'
@@ -73,16 +76,22 @@ export class RedisBackend implements Backend {
   async write(key: string, record: SessionRecord, version: Version, { now }: Call): Promise<void> {
     const value = unprinted(recordToText(record, version))
     const ttl = timeToLive(record.expiresAt, now)
-    if (record.userId !== undefined) await this.#users.list(key, record.userId, ttl)
-    const keys = this.#users.keysFor(key, record.userId)
+    const { userId } = record
+    const wasListed = userId !== undefined && (await this.#users.list(key, userId, ttl))
+    const keys = this.#users.keysFor(key, userId)
     await this.#connection.send((redis) =>
       keys.length > 1 ? run(redis, WRITE, keys, value, `${ttl}`) : redis.set(this.#prefix + key, value, 'PX', ttl),
     )
+    // Whoever has removed an earlier session with this key meanwhile lets its entry end.
+    if (wasListed) await this.#users.list(key, userId, ttl)
   }
 
   async insert(key: string, record: SessionRecord, version: Version, { now }: Call): Promise<'inserted' | 'exists'> {
     const args = [version, unprinted(recordToText(record, version))]
-    return this.#runListed(INSERT, key, record.userId, args, timeToLive(record.expiresAt, now))
+    const ttl = timeToLive(record.expiresAt, now)
+    const answer = await this.#runListed<'inserted' | 'exists'>(INSERT, key, record.userId, args, ttl)
+    if (answer === 'inserted') await this.#users.list(key, record.userId, ttl) // as after a write
+    return answer
   }
 
   replace(
@@ -164,6 +173,20 @@ export class RedisBackend implements Backend {
       const commands = isCluster(driver) ? names.map((name) => [name]) : names.length > 0 ? [names] : []
       await Promise.all(commands.map((each) => driver.unlink(...each)))
       return { next }
+    })
+  }
+
+  /** In a Cluster: of each master. */
+  check(_: Expected, { now }: Call): Promise<Finding[]> {
+    return this.#connection.send(async (driver) => {
+      if (!isCluster(driver)) return checkServer(driver, now)
+      const ofEach = await Promise.all(
+        driver.nodes('master').map(async (server) => {
+          const findings = await checkServer(server, now)
+          return findings.map((finding) => ({ ...finding, what: `${addressOf(server)}: ${finding.what}` }))
+        }),
+      )
+      return ofEach.flat()
     })
   }
 

@@ -28,6 +28,10 @@ export interface Server extends Commands, Lifecycle {
   ping(): Promise<unknown>
   scan(cursor: string, match: 'MATCH', pattern: string, count: 'COUNT', size: number): Promise<[string, string[]]>
   cluster(subcommand: 'NODES'): Promise<string>
+  info(): Promise<string>
+  config(subcommand: 'GET', name: string): Promise<unknown>
+  /** Seconds since the epoch, and microseconds. */
+  time(): Promise<Array<string | number>>
 }
 
 /** Connections to all servers of a Cluster: ioredis' `Cluster`. */

@@ -147,9 +147,14 @@ end
 return answers
 `)
 
-/** Lists a session that is about to be written. Keys: the index alone. Arguments: the session's key, its time to live in ms. */
+/**
+ * Lists a session that is about to be written. Keys: the index alone. Arguments: the session's key, its time to live in ms.
+ * Answers whether it was listed already.
+ */
 export const LIST = script(`${INDEX}
+local wasListed = redis.call('ZSCORE', KEYS[1], ARGV[1])
 list(KEYS[1], ARGV[1], ARGV[2])
+return wasListed and 1 or 0
 `)
 
 /** Deletes a session. Answers whether there was one, and the id of its user as JSON when it has one. */
@@ -185,15 +190,30 @@ end
 `)
 
 /**
- * Takes sessions that were not found out of their user's index, except those that were listed within the last hour: much
- * longer ago than a write may take. A server with another clock may have listed one in what is the future here: that
+ * Lets entries of sessions that were removed end in ten minutes, much longer than a write may take: should one of them be
+ * just being written again, it is listed anew before that. In a Cluster. Keys: the index. Arguments: the sessions' keys.
+ */
+export const UNLIST_SOON = script(`${INDEX}
+local soon = minute() + 10
+for _, key in ipairs(ARGV) do
+  local score = redis.call('ZSCORE', KEYS[1], key)
+  if score and math.floor(score / 1e6) > soon then
+    redis.call('ZADD', KEYS[1], string.format('%.0f', soon * 1e6 + score % 1e6), key)
+  end
+end
+expire(KEYS[1])
+`)
+
+/**
+ * Takes sessions that were not found out of their user's index, except those that were listed within the last ten minutes:
+ * much longer ago than a write may take. A server with another clock may have listed one in what is the future here: that
  * looks like almost a million minutes ago. Keys: the index. Arguments: the sessions' keys.
  */
 export const UNLIST_OLD = script(`${INDEX}
 local now = minute()
 for _, key in ipairs(ARGV) do
   local age = (now - (redis.call('ZSCORE', KEYS[1], key) or now)) % 1e6
-  if age > 60 and age < 5e5 then redis.call('ZREM', KEYS[1], key) end
+  if age > 10 and age < 5e5 then redis.call('ZREM', KEYS[1], key) end
 end
 expire(KEYS[1])
 `)

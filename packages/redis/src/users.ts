@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type Batch, type KeyedRecord, type StoredRecord, TryAgain } from '@session-stores/core'
 import { type Connection, unprinted } from './driver.ts'
-import { LIST, REMOVE, REMOVE_OF_USER, run, UNLIST, UNLIST_OLD } from './scripts.ts'
+import { LIST, REMOVE, REMOVE_OF_USER, run, UNLIST, UNLIST_OLD, UNLIST_SOON } from './scripts.ts'
 
 /** How many entries of an index one batch looks at; each of their records is read. */
 const ENTRIES_A_BATCH = 250
@@ -39,12 +39,13 @@ export class Users {
   /**
    * In a Cluster, to be done before the session is written. Its failure says nothing of the server that has the session.
    * @param ttl the session's time to live, in ms
+   * @returns whether it was listed already
    */
-  async list(key: string, userId: string | undefined, ttl: number): Promise<void> {
-    if (userId === undefined || !this.#connection.isCluster) return
+  async list(key: string, userId: string | undefined, ttl: number): Promise<boolean> {
+    if (userId === undefined || !this.#connection.isCluster) return false
     const index = this.#indexOf(JSON.stringify(userId))
     try {
-      await this.#connection.send((redis) => run(redis, LIST, [index], key, `${ttl}`))
+      return (await this.#connection.send((redis) => run(redis, LIST, [index], key, `${ttl}`))) === 1
     } catch (error) {
       throw error instanceof TryAgain ? new TryAgain(error.cause, { alone: true }) : error
     }
@@ -74,7 +75,7 @@ export class Users {
     const [removed, user] = await this.#connection.send((redis) => run<[number, string?]>(redis, REMOVE, [name]))
     if (user !== undefined && user !== null) {
       const index = this.#indexOf(user)
-      if (this.#connection.isCluster) this.#tidy((redis) => run(redis, UNLIST_OLD, [index], key))
+      if (this.#connection.isCluster) this.#tidy((redis) => run(redis, UNLIST_SOON, [index], key))
       else this.#tidy((redis) => run(redis, UNLIST, [index, name]))
     }
     return removed === 1
@@ -91,7 +92,8 @@ export class Users {
     const removed = await this.#connection.send((redis) =>
       Promise.all(names.map((name) => run<number>(redis, REMOVE_OF_USER, [name], unprinted(user), '1'))),
     )
-    this.#tidy((redis) => run(redis, UNLIST_OLD, [index], ...keys))
+    const gone = keys.filter((_, n) => removed[n] === 1)
+    if (gone.length > 0) this.#tidy((redis) => run(redis, UNLIST_SOON, [index], ...gone))
     return removed.reduce((sum, each) => sum + each, 0)
   }
 

@@ -1,4 +1,8 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { newVersion, type SessionRecord } from '@session-stores/core'
+import { userCases, userOf, userOptions } from '@session-stores/testing'
 import { RedisClusterServers, RedisServer } from '@session-stores/testing/redis'
 import type { Cluster, Redis } from 'ioredis'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -10,10 +14,9 @@ const servers = await RedisClusterServers.start()
 afterAll(() => Promise.all([server.stop(), servers.stop()]))
 
 const MINUTE = 60_000
-const userOf = ({ user }: { user?: string }) => user
-const places: Array<{ where: string; connect(): Redis | Cluster }> = [
-  { where: 'one server', connect: () => ioredis.redis(server) },
-  { where: 'Cluster', connect: () => ioredis.cluster(servers.addresses) },
+const places: Array<{ where: string; addresses: Array<{ port: number }>; connect(): Redis | Cluster }> = [
+  { where: 'one server', addresses: [server.address], connect: () => ioredis.redis(server) },
+  { where: 'Cluster', addresses: servers.addresses, connect: () => ioredis.cluster(servers.addresses) },
 ]
 
 function recordOf(userId: string, lifetime = 60 * MINUTE): SessionRecord {
@@ -93,7 +96,7 @@ describe.each(places)('the index of a user: $where', ({ connect }) => {
       keyNumber(2),
       listedBefore(-2),
       keyNumber(3),
-      listedBefore(90),
+      listedBefore(20),
       keyNumber(4),
     )
     const found = async () => (await backend.findByUser?.('ada'))?.records.map(({ key }) => key)
@@ -126,6 +129,27 @@ test('on one server the index goes with the last session, however that ends', as
   expect(await index()).toBeUndefined()
 })
 
+test('in a Cluster the index goes some minutes after the last session, however that ends', async () => {
+  const client = ioredis.cluster(servers.addresses)
+  const { backend, index, write } = open(client)
+  const minutesLeft = async () => (await client.pttl((await index()) as string)) / MINUTE
+  for (const end of [async (n: number) => backend.remove(keyNumber(n)), removeOfUser]) {
+    for (const n of [1, 2]) await write(n, recordOf('ada', 1000 * MINUTE))
+    await end(1)
+    expect(await minutesLeft()).toBeGreaterThan(1000)
+    await end(2)
+    await expect.poll(minutesLeft).toBeLessThanOrEqual(11)
+    expect(await minutesLeft()).toBeGreaterThan(9)
+  }
+  // A session that begins after that under the same key is listed as long as it lives.
+  await write(1, recordOf('ada', 1000 * MINUTE))
+  expect(await minutesLeft()).toBeGreaterThan(1000)
+
+  async function removeOfUser(n: number) {
+    return backend.removeOfUser?.('ada', [keyNumber(n)])
+  }
+})
+
 test('a store without userOf sends nothing more', async () => {
   const client = ioredis.redis(server)
   const monitor = await client.monitor()
@@ -144,24 +168,50 @@ test('a store without userOf sends nothing more', async () => {
   expect(commands).toEqual(['set', 'get', 'del', 'end'])
 })
 
-describe.each(places)('log out everywhere else: $where', ({ connect }) => {
-  test('during 32 requests at once on each of 10 sessions, none survives', async () => {
+describe.each(places)('behind @fastify/session: $where', ({ connect }) => {
+  for (const each of userCases) {
+    test(each.name, () =>
+      each.run(() => {
+        const prefix = freshPrefix()
+        const open = () => new RedisStore({ client: connect(), prefix, ...userOptions })
+        return [open(), open()]
+      }),
+    )
+  }
+})
+
+describe.each(places)('kill -9 of the application between two steps of a log-in: $where', ({ addresses, connect }) => {
+  test('leaves no live session that its user’s list does not show', async () => {
     const client = connect()
-    const prefix = freshPrefix()
-    const stores = [0, 1].map(() => new RedisStore({ client, prefix, userOf })) as [RedisStore, RedisStore]
-    for (let round = 0; round < 5; round += 1) {
-      const ids = Array.from({ length: 10 }, (_, n) => `${round}-${n}`)
-      await Promise.all([...ids, 'own'].map((id) => stores[0].set(id, { user: 'ada' })))
-      const requests = ids.flatMap((id) =>
-        Array.from({ length: 32 }, async (_, n) => {
-          const store = stores[n % 2] as RedisStore
-          const session = await store.get(id)
-          if (session !== null) await store.set(id, { ...session, [`by${n}`]: round })
-        }),
-      )
-      await Promise.all([...requests, stores[1].destroyByUser('ada', { except: 'own' })])
-      for (const id of ids) expect(await stores[0].get(id), id).toBeNull()
-      expect(await stores[0].listByUser('ada')).toHaveLength(1)
+    let which = 1
+    for (let isKilled = true; isKilled; which += 1) {
+      const prefix = freshPrefix()
+      const store = new RedisStore({ client, prefix, userOf })
+      for (const id of ['phone', 'laptop']) await store.set(id, { user: 'ada' })
+      isKilled = await logIn(addresses, prefix, which)
+      for (const user of ['ada', 'bob']) {
+        const live: string[] = []
+        for await (const { handle, session } of store.scan()) if (session.user === user) live.push(handle)
+        const listed = (await store.listByUser(user)).map(({ handle }) => handle)
+        expect(listed.sort(), `${user}, killed before command ${which}`).toEqual(live.sort())
+        expect(await store.destroyByUser(user)).toBe(live.length)
+      }
     }
+    expect(which).toBeGreaterThan(6)
   })
 })
+
+/** Answers whether the application was killed before it sent that command. */
+async function logIn(addresses: Array<{ port: number }>, prefix: string, which: number): Promise<boolean> {
+  const flags = process.features.typescript ? [] : ['--experimental-strip-types']
+  const script = join(import.meta.dirname, 'log-in-worker.ts')
+  const ports = JSON.stringify(addresses.map(({ port }) => port))
+  const worker = promisify(execFile)(process.execPath, [...flags, script, ports, prefix, `${which}`])
+  return worker.then(
+    () => false,
+    (error) => {
+      if (error.signal !== 'SIGKILL') throw error
+      return true
+    },
+  )
+}

@@ -49,6 +49,9 @@ export interface Table {
   data: string
 }
 
+/** What our stores do when they are told to: know sessions by their user, seal what they hold. */
+export type Feature = 'userOf' | 'encryptionKeys'
+
 /** Where a contestant keeps its sessions, and nobody else's are. */
 export interface Place {
   /** Of the server, on loopback; 0 where there is none. */
@@ -59,6 +62,8 @@ export interface Place {
   file: string
   /** The checkout whose build of our stores is used; undefined for this one. */
   build?: string | undefined
+  /** What of ours is switched on. */
+  feature?: Feature | undefined
   /** Whether ours get a clock that can be moved, and prune only when they are told to. */
   movableClock?: boolean
 }

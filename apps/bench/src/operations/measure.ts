@@ -145,7 +145,7 @@ class Scene {
 
   #fresh(): { id: string; session: StoredSession } {
     made += 1
-    return { id: sessionId(made), session: { ...this.#template, cookie: new Cookie(MAX_AGE) } }
+    return { id: sessionId(made), session: { ...this.#template, user: `user-${made}`, cookie: new Cookie(MAX_AGE) } }
   }
 
   #next(caller: number): { id: string; session: StoredSession } {

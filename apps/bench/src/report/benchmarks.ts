@@ -1,5 +1,6 @@
 import type { Level } from '../options.ts'
 import type { Results, Setting } from '../results.ts'
+import { featuresSection } from './features.ts'
 import { operationsSection } from './operations.ts'
 import { requestsSection } from './requests.ts'
 import { scaleSection } from './scale.ts'
@@ -9,12 +10,13 @@ import { trafficSection } from './traffic.ts'
 
 /** The page and its charts: path -> text. */
 export async function benchmarksPage(results: Results): Promise<Record<string, string>> {
-  const { requests, operations, traffic, scale } = results
+  const { requests, operations, traffic, scale, features } = results
   const sections: Section[] = [
     requests ? await requestsSection(requests.found) : notMeasured('Requests', 'requests'),
     operations ? await operationsSection(operations.found) : notMeasured('Operations', 'operations'),
     traffic ? trafficSection(traffic.found) : notMeasured('What the server is asked', 'traffic'),
     scale ? await scaleSection(scale.found) : notMeasured('Scale', 'scale'),
+    features ? featuresSection(features.found) : notMeasured('What features cost', 'features'),
   ]
   const charts = sections.flatMap((section) => Object.entries(section.charts))
   const text = [intro, summarySection(results), ...sections.map((section) => section.text), settings(results), repeat]
@@ -42,7 +44,7 @@ const repeat = `## Repeat it
 \`\`\`sh
 npm run bench                              # all of it, in about an hour and a half
 npm run bench -- --quick                   # within two minutes, with figures that are worth little
-npm run bench -- --only requests           # one level: operations, requests, traffic, scale or correctness
+npm run bench -- --only requests           # one level: operations, requests, traffic, scale, features or correctness
 npm run bench -- --only redis              # one kind of store, or a part of a store's name
 npm run bench -- --build ../other-checkout # beside the stores as they are built there
 \`\`\`
@@ -51,7 +53,7 @@ It starts its own servers, and needs redis-server, memcached and postgres; as ro
 whole levels writes this page; others write to \`.cache/bench\`. Leave the machine alone meanwhile.`
 
 function settings(results: Results): string {
-  const all = [results.requests, results.operations, results.traffic, results.scale]
+  const all = [results.requests, results.operations, results.traffic, results.scale, results.features]
   const texts = all.flatMap((each) => (each ? [settingText(each.setting)] : []))
   return texts.length > 0 ? `## Machine and versions\n\n${[...new Set(texts)].join('\n\n')}` : ''
 }

@@ -8,6 +8,8 @@ import { sessionOf } from '../contestants/session.ts'
 
 const require = createRequire(import.meta.url)
 const MAX_AGE = 60 * 60_000
+/** How many have logged in: each is another one. */
+let users = 0
 
 /** An application as small as one can be that uses its sessions. */
 export function buildApp(store: Store): FastifyInstance {
@@ -43,7 +45,8 @@ function withRoutes(app: FastifyInstance): FastifyInstance {
   })
   app.get<{ Querystring: { bytes: string } }>('/log-in', async (request) => {
     await sessionIn(request).regenerate()
-    for (const [key, value] of Object.entries(sessionOf(Number(request.query.bytes))))
+    users += 1
+    for (const [key, value] of Object.entries(sessionOf(Number(request.query.bytes), `user-${users}`)))
       sessionIn(request).set(key, value)
     return { welcome: true }
   })

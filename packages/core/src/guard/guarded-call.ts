@@ -1,13 +1,6 @@
 import type { Call, Verb, Work } from '../call.ts'
 import { deadlines, type Timed } from './deadlines.ts'
-
-/** What a guarded verb needs to know of a call; without it, it may take the store's `timeout` from now. */
-export interface Limit {
-  /** On the clock of `performance.now()`. */
-  deadline: number
-  /** Filled in: how many calls went to the server together with this one. */
-  batchSize?: number | undefined
-}
+import { type Limit, moveOn } from './limit.ts'
 
 /** What a call reports to when its time is up. Must reject it. */
 export interface CallOwner {
@@ -123,6 +116,10 @@ export class GuardedCall implements Call, Work, Timed {
     if (this.#extensions > MAX_EXTENSIONS) return
     this.deadline += ms
     this.due += ms
+    // As if it had been sent later: the server was not slow.
+    this.sentAt += ms
+    if (this.firstSentAt > 0) this.firstSentAt += ms
+    moveOn(this.#limit, this.deadline)
   }
 
   #settle(): void {

@@ -23,7 +23,10 @@ export function batched(backend: Backend): Backend {
 }
 
 /** The verbs that are no calls for one record, and stay as they are. */
-const PASSED_ON = ['insert', 'ping', 'partOf', 'prune', 'count', 'scan', 'clear', 'findByUser', 'removeOfUser'] as const
+const PASSED_ON = [
+  ...(['insert', 'ping', 'partOf', 'prune', 'count', 'scan', 'clear'] as const),
+  ...(['findByUser', 'removeOfUser', 'check'] as const),
+]
 
 class BatchedBackend implements Backend {
   readonly name: string
@@ -36,6 +39,7 @@ class BatchedBackend implements Backend {
   readonly clear?: NonNullable<Backend['clear']>
   readonly findByUser?: NonNullable<Backend['findByUser']>
   readonly removeOfUser?: NonNullable<Backend['removeOfUser']>
+  readonly check?: NonNullable<Backend['check']>
   readonly #inner: Backend
   readonly #reads: Batcher<string, StoredRecord | 'unreadable' | undefined>
   readonly #changes: Batcher<Change, ChangeAnswer>

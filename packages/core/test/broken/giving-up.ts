@@ -1,6 +1,7 @@
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { once } from 'node:events'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Call, StoredRecord } from '../../src/index.ts'
-import { type Broken, brokenProcess } from './open.ts'
+import { type Broken, brokenProcess, brokenServer } from './open.ts'
 
 /** What can be wrong with calls that are given up. */
 export const brokenGivingUp: Broken[] = [
@@ -59,10 +60,30 @@ export const brokenGivingUp: Broken[] = [
       },
     })),
   },
+  {
+    what: 'a backend that lists a record of a user only after it has written it, and stops in between when a call is given up',
+    noticedBy: ['B48'],
+    ...brokenServer(({ write, replace, findByUser }) => {
+      const unlisted = new Set<string>()
+      const list = async <T>(key: string, userId: string | undefined, answer: T, call: Call) => {
+        if (userId === undefined) return answer
+        unlisted.add(key)
+        await slowForTheImpatient(call)
+        if (!call.signal.aborted) unlisted.delete(key)
+        return answer
+      }
+      return {
+        write: (key, record, version, call) => list(key, record.userId, write(key, record, version), call),
+        replace: (key, record, version, expected, call) =>
+          list(key, record.userId, replace(key, record, version, expected), call),
+        findByUser: (userId) => ({ records: findByUser(userId).records.filter(({ key }) => !unlisted.has(key)) }),
+      }
+    }),
+  },
 ]
 
-/** A round trip: long enough for those to give up who wait for a moment only. */
-async function slowForTheImpatient({ deadline }: Call): Promise<void> {
-  if (deadline - performance.now() < 10) await sleep(10)
-  else await nextTurn()
+/** A round trip: so long that those give up who wait for a moment only. */
+async function slowForTheImpatient({ deadline, signal }: Call): Promise<void> {
+  if (deadline - performance.now() >= 10) await nextTurn()
+  else if (!signal.aborted) await once(signal, 'abort')
 }

@@ -28,14 +28,14 @@ export const brokenUsers: Broken[] = [
   },
   {
     what: 'a backend whose list by user ends after some',
-    noticedBy: ['B43', 'S50'],
+    noticedBy: ['B43', 'B48', 'S50'],
     ...brokenServer(({ findByUser }) => ({
       findByUser: (userId) => ({ records: findByUser(userId).records.slice(0, 50) }),
     })),
   },
   {
     what: 'a backend whose list by user knows only whose a record was at first',
-    noticedBy: ['B44', 'B45', 'S52', 'S54'],
+    noticedBy: ['B44', 'B45', 'B48', 'S52', 'S54'],
     ...brokenServer(({ write, read }) => {
       const firstOf = new Map<string, string | undefined>()
       return {
@@ -165,7 +165,7 @@ export const brokenUsers: Broken[] = [
   },
   {
     what: 'a store whose clock counts for the end of a session that it only loaded',
-    noticedBy: ['S3', 'S4', 'S10', 'S11', 'S13', 'S17', 'S24', 'S41', 'S42', 'S43', 'S49', 'S59'],
+    noticedBy: ['S3', 'S4', 'S10', 'S11', 'S13', 'S17', 'S24', 'S41', 'S42', 'S43', 'S49', 'S54', 'S59'],
     ...brokenStore((backend, options) =>
       withSet(new SessionStore(backend, options), (set, id, session, done) => {
         // As if the application had asked for the end that the plugin makes up at load.

@@ -46,11 +46,11 @@ export const givingUpCases = [
 ]
 
 /** The least time that a call can get. */
-function soon(): { deadline: number } {
+export function soon(): { deadline: number } {
   return { deadline: performance.now() + 1 }
 }
 
-async function unlessGivenUp<T>(answer: Promise<T>): Promise<T | 'given up'> {
+export async function unlessGivenUp<T>(answer: Promise<T>): Promise<T | 'given up'> {
   try {
     return await answer
   } catch (error) {
