@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { expressStore } from '@session-stores/core/express'
+import { until } from '@session-stores/testing'
 import { type Move, movingInCases, type OldStore } from '@session-stores/testing/moving-in-cases'
 import type memjs from 'memjs'
 import { describe, test } from 'vitest'
@@ -25,8 +26,12 @@ async function makeMove(): Promise<Move> {
     openOld: (plugin) => new (oldClass(plugin))({ client }),
     openNew: (options) => new MemcachedStore({ client, ...options }),
     async countOld() {
-      const keys = [...(await server.ask('lru_crawler metadump all')).matchAll(/^key=(\S+)/gm)].map(([, key]) => key)
-      return keys.filter((key) => !key?.startsWith('sess')).length
+      let keys: string[] = []
+      await until('no item is in use: those are not listed', async () => {
+        keys = await server.keys()
+        return keys.length === (await server.stat('curr_items'))
+      })
+      return keys.filter((key) => !key.startsWith('sess')).length
     },
   }
 }
