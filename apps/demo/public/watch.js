@@ -4,6 +4,7 @@ const [lines, counts] = ['lines', 'counts'].map((id) => document.querySelector(`
 const SVG = 'http://www.w3.org/2000/svg'
 const SERIES = ['reads', 'writes', 'skips', 'errors']
 const [WIDTH, HEIGHT] = [600, 90]
+const MOST_LINES = 12
 let paused = false
 
 const events = new EventSource('/watch/events')
@@ -35,7 +36,7 @@ function show({ lines: fresh, counts: all, minute }) {
     line.append(...cells)
     lines.prepend(line)
   }
-  while (lines.children.length > 20) lines.lastElementChild.remove()
+  while (lines.children.length > MOST_LINES) lines.lastElementChild.remove()
 
   counts.replaceChildren(
     ...Object.entries(all).map(([name, count]) => {

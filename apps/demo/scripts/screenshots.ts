@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { findProgram } from '@session-stores/testing/unprivileged'
-import { chromium, type Page } from 'playwright-core'
+import { chromium, type Locator, type Page } from 'playwright-core'
 import { buildApp } from '../src/app.ts'
 import { openStore } from '../src/stores/index.ts'
 import { Users } from '../src/users.ts'
@@ -54,7 +54,7 @@ try {
   await laptop.waitForTimeout(4000)
   await laptop.getByRole('button', { name: 'Bring it back' }).click()
   await laptop.waitForTimeout(2500)
-  await picture(laptop, 'outage')
+  await picture(laptop.locator('main'), 'outage')
 } finally {
   await browser.close()
   await app.close()
@@ -81,6 +81,6 @@ async function logIn(page: Page, path: string): Promise<void> {
 }
 
 /** JPEG, which is a third of a PNG here. */
-async function picture(page: Page, name: string): Promise<void> {
-  await page.screenshot({ path: join(pictures, `${name}.jpg`), type: 'jpeg', quality: 70 })
+async function picture(what: Page | Locator, name: string): Promise<void> {
+  await what.screenshot({ path: join(pictures, `${name}.jpg`), type: 'jpeg', quality: 70 })
 }

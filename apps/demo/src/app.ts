@@ -100,7 +100,8 @@ export function buildApp(sessions: OpenedStore, options: AppOptions): FastifyIns
 
   app.register(fastifyFormbody)
   app.register(sourceRoutes, { source })
-  app.register(outageRoutes, { store, server, longestOutage: options.longestOutage ?? 15_000 }) // without a session: it is there when none can be read
+  // Without a session: it is to answer when none can be read
+  app.register(outageRoutes, { store, server, longestOutage: options.longestOutage ?? 15_000 })
 
   app.register(async (pages) => {
     const { secret, idleTimeout, absoluteTimeout } = options

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 export interface Config {
   host: string
   port: number
-  /** The store's name; stores.ts knows which there are. */
+  /** The store's name; stores/index.ts knows which there are. */
   store: string
   /** Holds the demo's own files: users, SQLite sessions, the secret. */
   dataFolder: string
@@ -56,7 +56,7 @@ export function configFrom(env: NodeJS.ProcessEnv): Config {
     store: env.STORE || 'sqlite',
     dataFolder,
     secret: secretFrom(env, dataFolder),
-    encryptionKeys: env.SEAL ? [keptSecret(dataFolder, 'sealing-key')] : undefined,
+    encryptionKeys: env.SEAL === '1' ? [keptSecret(dataFolder, 'sealing-key')] : undefined,
     trustProxy: trustProxyFrom(env.TRUST_PROXY),
     idleTimeout: Math.min(idleTimeout, absoluteTimeout),
     absoluteTimeout,

@@ -16,8 +16,8 @@ async function main(): Promise<void> {
   const config = configFrom(process.env)
   if (process.env.OTEL === '1') (await import('./otel.ts')).printTraces()
   const { idleTimeout, absoluteTimeout, dataFolder, host, port } = config
-  const sessions = await openStore(config, process.env)
   const users = opening(dataFolder, () => new Users(join(dataFolder, 'users.sqlite')))
+  const sessions = await openStore(config, process.env)
   const app = buildApp(sessions, {
     users,
     secret: config.secret,

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as wait } from 'node:timers/promises'
 import fastifyCookie from '@fastify/cookie'
 import { logIn, logOut, sessions } from '@session-stores/fastify'
 import Fastify, { type FastifyInstance } from 'fastify'
@@ -6,8 +7,9 @@ import type { OwnServer, SessionStore } from './stores/index.ts'
 
 /** How often the session is asked for, in ms. */
 const EVERY = 100
-/** How long is looked on before the outage and after it, in ms. */
-const BEFORE = 500
+/** How many answers come before the outage, so that there is something to compare with. */
+const ANSWERS_BEFORE = 4
+/** How long is looked on after it, in ms. */
 const AFTER = 2000
 
 /** Who asks. */
@@ -59,10 +61,6 @@ export class Outage {
     return this.#timer !== undefined
   }
 
-  get isBroken(): boolean {
-    return this.#state === 'broken'
-  }
-
   /** In the order in which they were sent. */
   get probes(): Probe[] {
     const now = this.#now()
@@ -83,7 +81,7 @@ export class Outage {
     this.#cookie = cookies.map(({ name, value }) => `${name}=${encodeURIComponent(value)}`).join('; ')
     this.#begun = performance.now()
     this.#timer = setInterval(() => void this.#ask(), EVERY)
-    await new Promise((resolve) => setTimeout(resolve, BEFORE))
+    while (this.#probes.filter(({ status }) => status !== undefined).length < ANSWERS_BEFORE) await wait(EVERY)
     this.#note(
       how === 'freeze' ? 'The server is frozen: it keeps its connections and answers nothing' : 'The server is killed',
     )

@@ -19,7 +19,7 @@ export function findUser(app: FastifyInstance, users: Users): void {
   app.addHook('onRequest', async (request) => {
     const { userId, passwordVersion } = request.session
     const user = userId ? users.find(userId) : undefined
-    request.user = user?.passwordVersion === passwordVersion ? (user ?? null) : null
+    request.user = user && user.passwordVersion === passwordVersion ? user : null
   })
 }
 

@@ -1,4 +1,14 @@
-import { chmodSync, chownSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -98,13 +108,20 @@ test('says what is wrong with its folder, in one line', async () => {
   const demo = run({ DATA_DIR: join(file, 'data') })
   expect((await ended(demo)).code).toBe(1)
   expect(demo.output).toMatch(/^demo: \S+ cannot be used: ENOTDIR: .*; DATA_DIR names another one\n$/)
+
+  mkdirSync(join(folder, 'users.sqlite'))
+  const other = run({ STORE: 'redis' })
+  expect((await ended(other)).code, 'and leaves no server behind that keeps it alive').toBe(1)
+  expect(other.output).toMatch(/^demo: \S+ cannot be used: EISDIR: .*; DATA_DIR names another one\n$/)
 })
 
 describe.skipIf(process.platform === 'win32')('files of others', () => {
   afterEach(() => {
-    if (process.getuid?.() !== 0) return
-    process.seteuid?.(0)
-    process.setegid?.(0)
+    if (process.geteuid?.() !== process.getuid?.()) {
+      process.seteuid?.(0)
+      process.setegid?.(0)
+    }
+    chmodSync(folder, 0o700) // so that it can be removed
   })
 
   /** From here on the test is not root. Folders are the group's then, as with Kubernetes' fsGroup. */
@@ -185,7 +202,7 @@ test.each(
 )('STORE=%s starts a server of its own where %s names none, and ends it', async (store = '', variable) => {
   const demo = run({ STORE: store })
   const ada = Visitor.at(await started(demo))
-  const [, url = ''] = /on a server of the demo's own, (\S+), and end with it/.exec(demo.output) ?? []
+  const [, url = ''] = /on a server of the demo's own, (\S+): they end with it/.exec(demo.output) ?? []
   await ada.signUp('ada', 'correct horse battery')
   const { text } = await ada.get('/profile')
   expect(text).toContain(`on a server of the demo&#39;s own, ${url}`)

@@ -71,8 +71,11 @@ const OF_STORES: Readonly<Record<'prefix' | 'table' | 'schema' | 'cluster', read
   cluster: ['redis'],
 }
 
-/** What can come from the environment; keys cannot come from anywhere else, where other users of the machine would see them. */
-const VARIABLES = [...STORES, 'prefix', 'table', 'schema'] as const
+/**
+ * What can come from the environment, besides the store. Keys cannot come from anywhere else: other users of the machine see
+ * command lines.
+ */
+const SETTINGS = ['prefix', 'table', 'schema'] as const
 const PREFIX = 'SESSION_STORES_'
 
 /** A handle may begin with what looks like an option. */
@@ -154,7 +157,7 @@ function targetFrom(values: Values, env: NodeJS.ProcessEnv): Target {
       throw new UsageError(`--${option} is for --${its.join(' and --')} only`)
     }
   }
-  const more = VARIABLES.filter((each) => each in OF_STORES && OF_STORES[each as 'prefix'].includes(store))
+  const settings = SETTINGS.filter((each) => OF_STORES[each].includes(store))
   const keys = env[`${PREFIX}KEYS`]
     ?.split(',')
     .map((key) => key.trim())
@@ -162,14 +165,14 @@ function targetFrom(values: Values, env: NodeJS.ProcessEnv): Target {
   return {
     store,
     where: wheres[store] as string,
-    ...fromEnvironment(env, more),
-    ...only(values, more),
+    ...fromEnvironment(env, settings),
+    ...only(values, settings),
     ...(values.cluster && { cluster: true }),
     ...(keys !== undefined && keys.length > 0 && { keys }),
   }
 }
 
-type Text = (typeof VARIABLES)[number]
+type Text = StoreName | (typeof SETTINGS)[number]
 
 function fromEnvironment(env: NodeJS.ProcessEnv, names: readonly Text[]): Partial<Record<Text, string>> {
   const found = names.map((name) => [name, env[`${PREFIX}${name.toUpperCase()}`]] as const)

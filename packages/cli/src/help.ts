@@ -19,7 +19,7 @@ Options
   --table T   --schema S  (Postgres)           --yes   do not ask
   --cluster   the URL is of a Redis Cluster    --help  --version
 
-Drivers and stores are those of the folder it runs in. What follows -- can come
-from variables too: SESSION_STORES_REDIS, … and SESSION_STORES_KEYS, for sealed
-data. Exit codes: 0 done, 1 no, 2 wrong use, 3 the server failed. README: more.
+Drivers and stores are those of the folder it runs in. Store, prefix, table and
+schema can be variables: SESSION_STORES_REDIS, … So are the keys of sealed data:
+SESSION_STORES_KEYS. Exit codes: 0 done, 1 no, 2 wrong use, 3 the server failed.
 `

@@ -7,7 +7,7 @@ import { count, end, list, prune, show } from './commands/sessions.ts'
 import { Exit, type ExitCode, messageOf, UsageError } from './errors.ts'
 import { help } from './help.ts'
 import { type OpenedStore, openStore } from './open.ts'
-import { Output } from './output.ts'
+import { Output, printable } from './output.ts'
 
 /** How long a key for `encryptionKeys` is. */
 const KEY_BYTES = 32
@@ -22,7 +22,7 @@ async function run(): Promise<ExitCode> {
     return await answer(requestFrom(process.argv.slice(2), process.env))
   } catch (error) {
     const { statusCode, code } = error as { statusCode?: number; code?: string }
-    process.stderr.write(`session-stores: ${messageOf(error)}\n`)
+    process.stderr.write(`session-stores: ${printable(messageOf(error))}\n`)
     const isWrongUse = error instanceof UsageError || error instanceof TypeError || code === 'SESSION_UNSUPPORTED'
     return isWrongUse && statusCode !== 503 ? Exit.wrongUse : Exit.failed
   }

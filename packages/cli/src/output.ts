@@ -118,7 +118,7 @@ export function timeText(ms: number): string {
     .replace(/\.\d+Z$/, 'Z')
 }
 
-/** What users may have chosen, such as their names: on a terminal, control characters could do anything. */
+/** What users or servers may have chosen, such as names: on a terminal, control characters could do anything. */
 export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
     const code = character.codePointAt(0)?.toString(16).padStart(4, '0')

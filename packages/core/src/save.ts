@@ -264,7 +264,7 @@ export class Saver {
     const plan = this.#plan(work, stored)
     if (plan.do === 'skip') return 'skipped'
     if (plan.do === 'end') return andThen(this.#remove(work.key, work.limit, work.writers), () => 'expired')
-    const outcome = plan.do === 'touch' ? this.#touch(work, stored, plan) : this.#replace(work, stored, plan)
+    const outcome = plan.do === 'touch' ? this.#moveExpiry(work, stored, plan) : this.#replace(work, stored, plan)
     return andThen(outcome, (came) => (came === 'conflict' ? this.#again(work, attempt) : came))
   }
 
@@ -281,9 +281,33 @@ export class Saver {
     return this.#attempt(work, stored, attempt + 1)
   }
 
-  #touch(work: Work, stored: StoredRecord, { expiresAt }: Plan & { do: 'touch' }): Awaitable<Saved | 'conflict'> {
-    const { key, limit, loaded, writers, text } = work
-    const onAnswer = (isTouched: boolean) => {
+  /** By a touch; by a write where the record does not say yet whose the session is, since `userOf` was set or changed. */
+  #moveExpiry(work: Work, stored: StoredRecord, plan: Plan & { do: 'touch' }): Awaitable<Saved | 'conflict'> {
+    const onFailure = (error: unknown) => {
+      // A request that only reads need not fail because the server takes no writes: its session lives on for a while.
+      const isTolerable = work.text !== undefined && error instanceof SessionStoreUnavailable
+      if (!isTolerable || isExpired(stored.record.expiresAt, this.#settings.now())) throw error
+      return new Refused(error)
+    }
+    let outcome: Awaitable<Outcome | 'conflict'>
+    try {
+      outcome = this.#isOfAnother(work, stored)
+        ? this.#replace(work, stored, { ...plan, do: 'write' })
+        : this.#touch(work, stored, plan)
+    } catch (error) {
+      return onFailure(error)
+    }
+    return isPromise(outcome) ? outcome.catch(onFailure) : outcome
+  }
+
+  #isOfAnother({ text, loaded, session }: Work, { record }: StoredRecord): boolean {
+    return text !== undefined && record.data === loaded.base && this.#userOf(session, record) !== record.userId
+  }
+
+  #touch(work: Work, stored: StoredRecord, { expiresAt }: Plan & { do: 'touch' }): Awaitable<Outcome | 'conflict'> {
+    const { key, limit, loaded, writers } = work
+    const answer = this.#records.touch(key, expiresAt, stored.version, stored.record.userId, limit)
+    return andThen(answer, (isTouched) => {
       if (!isTouched) return 'conflict'
       this.#saved(work, writers, {
         ...loaded,
@@ -291,20 +315,7 @@ export class Saver {
         asked: work.expiresAt,
       })
       return 'touched'
-    }
-    const onFailure = (error: unknown) => {
-      // A request that only reads need not fail because the server takes no writes: its session lives on for a while.
-      const isTolerable = text !== undefined && error instanceof SessionStoreUnavailable
-      if (!isTolerable || isExpired(stored.record.expiresAt, this.#settings.now())) throw error
-      return new Refused(error)
-    }
-    let answer: Awaitable<boolean>
-    try {
-      answer = this.#records.touch(key, expiresAt, stored.version, stored.record.userId, limit)
-    } catch (error) {
-      return onFailure(error)
-    }
-    return isPromise(answer) ? answer.then(onAnswer, onFailure) : onAnswer(answer)
+    })
   }
 
   #replace(work: Work, stored: StoredRecord, { expiresAt }: Plan & { do: 'write' }): Awaitable<Outcome | 'conflict'> {
@@ -329,7 +340,8 @@ export class Saver {
     const { base } = work.loaded
     const ours = work.text ?? base
     const theirs = stored.data
-    if (ours === base) return { data: theirs, userId: stored.userId }
+    const isOnlyTheirs = ours === base && theirs !== base
+    if (work.text === undefined || isOnlyTheirs) return { data: theirs, userId: stored.userId }
     if (theirs === base || onConflict === 'overwrite') return { data: ours, userId: this.#userOf(work.session, stored) }
     const [a, b, c] = [this.#codec.parse(base), this.#codec.parse(theirs), this.#codec.parse(ours)]
     if (a === undefined || b === undefined || c === undefined) return undefined

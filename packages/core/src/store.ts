@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { andThen } from './awaitable.ts'
 import type { Awaitable, Backend, Batch, Cutoff, Finding } from './backend.ts'
 import { checkOptions } from './check-options.ts'
@@ -193,7 +193,7 @@ export class SessionStore<Session extends object = any> {
     }
   }
 
-  /** The session with this handle; null when there is none that has not ended and can be read. For tools, by no means a log-in. */
+  /** The session with this handle; null when there is none, it has ended or cannot be read. For tools: a handle must let nobody in. */
   async getByHandle(handle: string): Promise<SessionInfo<Session> | null> {
     this.#checkOpen()
     if (!isHandle(handle)) throw wrongHandle()
@@ -260,7 +260,7 @@ export class SessionStore<Session extends object = any> {
 
   /**
    * Goes over all sessions and notes down whose each is, and answers how many were changed. To be run once, when `userOf`
-   * was set or changed on a store in use; without it each session gets its user at its next save that changes something.
+   * was set or changed on a store in use; without it each session gets its user when it is next changed or touched.
    */
   async index(): Promise<number> {
     if (!this.#settings.userOf) throw new TypeError('index() needs the option userOf')
@@ -268,7 +268,10 @@ export class SessionStore<Session extends object = any> {
     return this.#runWhole('index', 'list its sessions', scan, async (scan) => {
       let changed = 0
       for await (const { records } of this.#batches(scan)) {
-        for (const { key } of records) if (await this.#saver.index(key)) changed += 1
+        for (const [n, { key }] of records.entries()) {
+          if (await this.#saver.index(key)) changed += 1
+          if (n % 100 === 99) await nextTurn() // requests go on where a backend answers at once
+        }
       }
       return changed
     })

@@ -202,6 +202,55 @@ test('userOf tells whose a session is, as lists know it', () => {
   expect(() => new MemoryStore().userOf({})).toThrow(/the option userOf/)
 })
 
+describe('a session from before userOf was set', () => {
+  async function setUpBefore() {
+    let takesWrites = true
+    const backend = memoryWith((sound) => ({
+      replace: (...given) => {
+        if (!takesWrites) throw new Error('no writes')
+        return sound.replace(...given)
+      },
+    }))
+    const clock = { now: Date.now() }
+    const options = { now: () => clock.now, pruneInterval: false } as const
+    const cookie = () => ({ expires: new Date(clock.now + HOUR), originalMaxAge: HOUR })
+    await new SessionStore(backend, options).set('id', { cookie: cookie(), user: 'ada' })
+    const store = new SessionStore(backend, { ...options, ...userOptions, timeout: 50 })
+    /** What a request does that only reads. */
+    const read = async () => store.set('id', { ...(await store.get('id')), cookie: cookie() })
+    const refuseWrites = () => {
+      takesWrites = false
+    }
+    return { clock, store, read, refuseWrites }
+  }
+
+  test('gets its user from a request that only reads, when its expiry is moved anyway', async () => {
+    const { clock, store, read } = await setUpBefore()
+    await read()
+    expect(await store.listByUser('ada')).toEqual([])
+    clock.now += HOUR / 2
+    await read()
+    expect(await store.listByUser('ada')).toMatchObject([{ lastActiveAt: clock.now, session: { user: 'ada' } }])
+  })
+
+  test('… which passes all the same while the server takes no writes', async () => {
+    const { clock, store, read, refuseWrites } = await setUpBefore()
+    clock.now += HOUR / 2
+    refuseWrites()
+    await read()
+    expect(await store.listByUser('ada')).toEqual([])
+    expect(await store.get('id')).toMatchObject({ user: 'ada' })
+  })
+
+  test('a touch by hand does not ask what is not stored whose it is', async () => {
+    const { clock, store } = await setUpBefore()
+    clock.now += HOUR / 2
+    const expires = new Date(clock.now + HOUR)
+    await store.touch('id', { ...(await store.get('id')), user: 'eve', cookie: { expires, originalMaxAge: HOUR } })
+    expect(await store.listByUser('eve')).toEqual([])
+  })
+})
+
 describe('behind @fastify/session', () => {
   for (const each of userCases) {
     test(each.name, () =>

@@ -101,7 +101,15 @@ export class Schema {
 
   async #migrate(): Promise<void> {
     const signal = AbortSignal.timeout(MIGRATION_TIMEOUT)
-    const call = { signal, attempt: 1, note() {} }
+    const call: StatementCall = {
+      get isOver() {
+        return signal.aborted
+      },
+      watch: (listener) => signal.addEventListener('abort', listener),
+      unwatch: (listener) => signal.removeEventListener('abort', listener),
+      attempt: 1,
+      note() {},
+    }
     const work = async () => {
       if ((await this.version(call)) === SCHEMA_VERSION) return
       await this.#database.transaction(call, (run) => this.#migrateIn(run))

@@ -46,6 +46,7 @@ export async function watchRoutes(app: FastifyInstance, { activity, sessions }: 
     if (streams.size >= MAX_STREAMS) return reply.code(503).send('too many are watching')
     reply.hijack()
     const { raw } = reply
+    for (const [name, value = ''] of Object.entries(reply.getHeaders())) raw.setHeader(name, value)
     raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
     streams.add(raw)
     const stopWatching = watch(activity, raw)

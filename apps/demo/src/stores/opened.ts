@@ -22,7 +22,7 @@ export interface OpenedStore {
   close(): Promise<void>
 }
 
-/** What the one of a kind of store opens. */
+/** What opening a store of one kind gives. */
 export type Opened = Omit<OpenedStore, 'isSealed'>
 
 /** A driver tells of a lost connection twice: here, and by the request that failed and is logged. The latter will do. */

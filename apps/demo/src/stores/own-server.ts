@@ -85,7 +85,7 @@ export async function serverFor(
     )
   }
   const own = await start()
-  return { ...own, where: `on a server of the demo's own, ${own.url}, and end with it` }
+  return { ...own, where: `on a server of the demo's own, ${own.url}: they end with it` }
 }
 
 /** @param start also after a crash */

@@ -2,21 +2,22 @@ import type { SessionStore } from '@session-stores/core'
 import type { Request, Target } from '../arguments.ts'
 import { Exit, type ExitCode } from '../errors.ts'
 import { loaderFor, type OpenedStore } from '../open.ts'
-import type { Output } from '../output.ts'
+import { type Output, printable, withProgress } from '../output.ts'
 
 /** 1 when there is more than advice. */
 export async function check(store: SessionStore, output: Output): Promise<ExitCode> {
   const findings = await store.check()
   for (const finding of findings) {
-    const { severity, what, why, how } = finding
-    output.write(finding, `${severity.toUpperCase().padEnd(8)}${what}\n        why: ${why}\n        how: ${how}\n`)
+    const [what, why, how] = [finding.what, finding.why, finding.how].map(printable)
+    const severity = finding.severity.toUpperCase().padEnd(8)
+    output.write(finding, `${severity}${what}\n        why: ${why}\n        how: ${how}\n`)
   }
   if (findings.length === 0) output.remark('nothing to put right')
   return findings.every(({ severity }) => severity === 'advice') ? Exit.done : Exit.no
 }
 
 export async function migrate({ store, migrate }: OpenedStore, output: Output): Promise<ExitCode> {
-  await migrate?.()
+  if (migrate) await withProgress('migrating', () => migrate())
   const text = migrate ? 'the table is as this version needs it' : `${store.backend.name} has no table to migrate`
   output.write({ migrated: migrate !== undefined }, text)
   return Exit.done

@@ -37,6 +37,8 @@ export class GuardedCall implements Call, Work, Timed {
   #reject: ((reason: unknown) => void) | undefined
   #controller: AbortController | undefined
   #isRejected = false
+  /** Usually one at most. */
+  #listeners: Array<() => void> | undefined
   #extensions = 0
 
   constructor(owner: CallOwner, verb: Verb, args: readonly unknown[], now: number, limit: Limit) {
@@ -63,6 +65,21 @@ export class GuardedCall implements Call, Work, Timed {
     return this.#controller.signal
   }
 
+  get isOver(): boolean {
+    return this.#isRejected
+  }
+
+  watch(listener: () => void): void {
+    if (this.#listeners) this.#listeners.push(listener)
+    else this.#listeners = [listener]
+  }
+
+  unwatch(listener: () => void): void {
+    const listeners = this.#listeners
+    if (listeners?.[0] === listener && listeners.length === 1) this.#listeners = undefined
+    else this.#listeners = listeners?.filter((each) => each !== listener)
+  }
+
   note(reason: unknown): void {
     this.reason = reason
   }
@@ -86,6 +103,7 @@ export class GuardedCall implements Call, Work, Timed {
     this.#settle()
     this.#isRejected = true
     this.#controller?.abort()
+    for (const listener of this.#listeners ?? []) listener()
     this.#reject?.(reason)
   }
 

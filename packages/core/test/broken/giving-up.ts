@@ -1,4 +1,5 @@
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { once } from 'node:events'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Call, StoredRecord } from '../../src/index.ts'
 import { type Broken, brokenProcess, brokenServer } from './open.ts'
 
@@ -81,8 +82,8 @@ export const brokenGivingUp: Broken[] = [
   },
 ]
 
-/** A round trip: long enough for those to give up who wait for a moment only. */
-async function slowForTheImpatient({ deadline }: Call): Promise<void> {
-  if (deadline - performance.now() < 10) await sleep(10)
-  else await nextTurn()
+/** A round trip: so long that those give up who wait for a moment only. */
+async function slowForTheImpatient({ deadline, signal }: Call): Promise<void> {
+  if (deadline - performance.now() >= 10) await nextTurn()
+  else if (!signal.aborted) await once(signal, 'abort')
 }

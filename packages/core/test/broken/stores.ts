@@ -151,6 +151,7 @@ export const brokenStores: Broken[] = [
       'S46',
       'S47',
       'S52',
+      'S54',
       'S55',
       'S57',
       'S58',

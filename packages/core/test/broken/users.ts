@@ -165,7 +165,7 @@ export const brokenUsers: Broken[] = [
   },
   {
     what: 'a store whose clock counts for the end of a session that it only loaded',
-    noticedBy: ['S3', 'S4', 'S10', 'S11', 'S13', 'S17', 'S24', 'S41', 'S42', 'S43', 'S49', 'S59'],
+    noticedBy: ['S3', 'S4', 'S10', 'S11', 'S13', 'S17', 'S24', 'S41', 'S42', 'S43', 'S49', 'S54', 'S59'],
     ...brokenStore((backend, options) =>
       withSet(new SessionStore(backend, options), (set, id, session, done) => {
         // As if the application had asked for the end that the plugin makes up at load.

@@ -270,17 +270,20 @@ export const userCases = [
 
   defineCase(
     'S54',
-    'sessions from before userOf was set get their user at their next change, or all at once by index()',
-    async ({ store, records, clock }) => {
-      for (const id of ['a', 'b', 'c']) {
-        const user = id === 'c' ? undefined : 'ada'
-        await records.write(keyOf(id), newRecord(clock, JSON.stringify({ cookie: {}, user })))
-      }
+    'sessions from before userOf was set get their user when they are next changed or touched, or all at once by index()',
+    async ({ open, store, clock }) => {
+      const before = await open({ options: { userOf: undefined } })
+      for (const id of ['a', 'b', 'c']) await before.set(id, newSession(clock, { user: 'ada' }))
+      await before.set('d', newSession(clock))
       assert.deepEqual(await handles(store, 'ada'), [])
       await store.set('a', { ...(await load(store, 'a', clock)), changed: true })
       assert.deepEqual(await handles(store, 'ada'), [keyOf('a')])
-      assert.equal(await store.index(), 1)
+      clock.advance(LIFETIME / 2)
+      await store.set('b', await load(store, 'b', clock))
       assert.deepEqual(await handles(store, 'ada'), [keyOf('a'), keyOf('b')].sort())
+      assert.deepEqual(await dataOf(store, 'b'), { user: 'ada' })
+      assert.equal(await store.index(), 1)
+      assert.deepEqual(await handles(store, 'ada'), [keyOf('a'), keyOf('b'), keyOf('c')].sort())
     },
     { needs: [...needs, 'scan'], options },
   ),
