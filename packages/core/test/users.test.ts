@@ -206,9 +206,9 @@ describe('a session from before userOf was set', () => {
   async function setUpBefore() {
     let takesWrites = true
     const backend = memoryWith((sound) => ({
-      replace: (key, record, version, expected) => {
+      replace: (...given) => {
         if (!takesWrites) throw new Error('no writes')
-        return sound.replace(key, record, version, expected)
+        return sound.replace(...given)
       },
     }))
     const clock = { now: Date.now() }
