@@ -7,6 +7,8 @@ export default defineConfig({
     // For tests that start servers on a busy machine. No test waits this long when all is well.
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // Most of these tests wait for servers most of the time: more of them at once than there are processors.
+    maxWorkers: 3,
     projects: [
       project('core', 'packages/core'),
       project('sqlite', 'packages/sqlite'),
@@ -15,11 +17,13 @@ export default defineConfig({
       project('memcached', 'packages/memcached'),
       project('fastify', 'packages/fastify'),
       project('otel', 'packages/otel'),
+      project('cli', 'packages/cli'),
       project('demo', 'apps/demo'),
       project('faults', 'apps/faults'),
       project('packaging', 'apps/packaging'),
       project('bench', 'apps/bench'),
       project('lmdb-store', 'examples/lmdb-store'),
+      project('recipes', 'examples/recipes'),
     ],
   },
 })

@@ -13,18 +13,18 @@ export function ended() {
 }
 
 /**
- * Runs a program to its end. `quiet` keeps its output back and shows it only when the program fails; `interactive` lets
- * it read from the terminal.
+ * Runs a program to its end. `quiet` keeps its output back and shows it only when the program fails; `kept` shows it and
+ * keeps it, too; `interactive` lets it read from the terminal.
  *
  * @param {string} command
  * @param {string[]} args
- * @param {import('node:child_process').SpawnOptions & { quiet?: boolean, interactive?: boolean }} options
- * @returns {Promise<{ code: number, stdout: string }>} the exit code and, if `quiet`, what it printed
+ * @param {import('node:child_process').SpawnOptions & { quiet?: boolean, kept?: boolean, interactive?: boolean }} options
+ * @returns {Promise<{ code: number, stdout: string }>} the exit code and, if `quiet` or `kept`, what it printed
  */
-export function run(command, args, { quiet = false, interactive = false, ...options }) {
+export function run(command, args, { quiet = false, kept = false, interactive = false, ...options }) {
   return new Promise((resolve, reject) => {
     const input = interactive ? 'inherit' : 'ignore'
-    const output = quiet ? 'pipe' : 'inherit'
+    const output = quiet || kept ? 'pipe' : 'inherit'
     // In a process group of its own: Ctrl-C in a terminal signals this script's whole group, and npm passes the signal
     // on besides. The program shall get it once, from here, together with the programs it started.
     const child = spawn(command, args, { ...options, detached: !interactive, stdio: [input, output, output] })
@@ -39,9 +39,11 @@ export function run(command, args, { quiet = false, interactive = false, ...opti
     child.stdout?.on('data', (chunk) => {
       stdout += chunk
       all += chunk
+      if (kept) process.stdout.write(chunk)
     })
     child.stderr?.on('data', (chunk) => {
       all += chunk
+      if (kept) process.stderr.write(chunk)
     })
     child.on('close', (status, signal) => {
       running.delete(target)

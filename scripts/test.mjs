@@ -4,6 +4,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import { ended, run } from './processes.mjs'
 import { leftOut, provide } from './servers.mjs'
 import { fail, home, install, root, toolchain } from './toolchain.mjs'
@@ -22,6 +23,7 @@ const env = {
   ...tools,
   TESTED_ON: node.trim(), // the results that turbo keeps hold for one Node
   XDG_CONFIG_HOME: join(home, 'config'), // a browser writes there; pnpm had to read the user's own
+  ...(process.stdout.isTTY && { FORCE_COLOR: '1' }), // turbo and vitest write to a pipe, to be read at the end
 }
 
 const { whole, words } = leftOut(folders, env)
@@ -51,9 +53,11 @@ console.log(`\ntest: passed${words.length > 0 ? ', apart from what was left out'
 
 /** @param {string} name @param {string[]} args */
 async function step(name, args) {
-  const { code } = await run('turbo', args, { cwd: root, env })
+  const { code, stdout } = await run('turbo', args, { cwd: root, env, kept: name === 'tests' })
   if (ended()) process.exit(ended())
-  if (code !== 0) failed.push(name)
+  if (code === 0) return
+  failed.push(name)
+  console.log(failuresIn(stdout))
 }
 
 /** Folder name -> package name. */
@@ -69,6 +73,22 @@ function packagesWithTests() {
     }
   }
   return found
+}
+
+/**
+ * What vitest said of the tests that failed, once more: it stands far above, among what other packages said.
+ * @param {string} output of turbo
+ */
+function failuresIn(output) {
+  /** @type {Map<string, string[]>} */
+  const byTask = new Map()
+  for (const line of stripVTControlCharacters(output).split('\n')) {
+    const [, task, text] = /^(\S+):test: ?(.*)/.exec(line) ?? []
+    if (task === undefined || text === undefined) continue
+    const lines = byTask.get(task) ?? []
+    if (lines.length > 0 || /Failed (Tests|Suites)|Unhandled Errors/.test(text)) byTask.set(task, [...lines, text])
+  }
+  return [...byTask].map(([task, lines]) => `\n${task}\n${lines.join('\n')}`).join('')
 }
 
 /**

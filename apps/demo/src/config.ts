@@ -7,11 +7,13 @@ import { fileURLToPath } from 'node:url'
 export interface Config {
   host: string
   port: number
-  /** The store's name; stores.ts knows which there are. */
+  /** The store's name; stores/index.ts knows which there are. */
   store: string
   /** Holds the demo's own files: users, SQLite sessions, the secret. */
   dataFolder: string
   secret: string
+  /** Seals what sessions hold; undefined: it is stored as it is. */
+  encryptionKeys: string[] | undefined
   /** The addresses of the proxies that are believed. `false`: none, the demo is reached directly. */
   trustProxy: string | false
   /** ms */
@@ -24,19 +26,40 @@ export interface Config {
 /** A setting the person who starts the demo has to put right. Its message is all they need to see. */
 export class ConfigError extends Error {}
 
+/**
+ * Runs what opens files of the demo. Where this user may not, or the disk is read-only or full, that is for the one who
+ * starts the demo to put right.
+ */
+export function opening<T>(folder: string, open: () => T): T {
+  try {
+    return open()
+  } catch (error) {
+    const { message, code, cause } = error as NodeJS.ErrnoException
+    if (typeof (code ?? (cause as NodeJS.ErrnoException)?.code) !== 'string') throw error
+    throw new ConfigError(
+      `${folder} cannot be used: ${message}. This user must be able to read and to write the folder and the files in it; ` +
+        'DATA_DIR names another one',
+      { cause: error },
+    )
+  }
+}
+
 /** Reads the settings from environment variables. The README lists them. */
 export function configFrom(env: NodeJS.ProcessEnv): Config {
   const dataFolder = resolve(env.DATA_DIR || fileURLToPath(new URL('../data', import.meta.url)))
-  mkdirSync(dataFolder, { recursive: true, mode: 0o700 })
+  opening(dataFolder, () => mkdirSync(dataFolder, { recursive: true, mode: 0o700 }))
+  const absoluteTimeout = wholeNumber(env, 'ABSOLUTE_SECONDS', 8 * 3600, 1, 400 * 86_400) * 1000
+  const idleTimeout = wholeNumber(env, 'IDLE_SECONDS', 15 * 60, 1, 400 * 86_400) * 1000
   return {
     host: env.HOST || 'localhost',
     port: wholeNumber(env, 'PORT', 3000, 0, 65_535),
     store: env.STORE || 'sqlite',
     dataFolder,
     secret: secretFrom(env, dataFolder),
+    encryptionKeys: env.SEAL === '1' ? [keptSecret(dataFolder, 'sealing-key')] : undefined,
     trustProxy: trustProxyFrom(env.TRUST_PROXY),
-    idleTimeout: wholeNumber(env, 'IDLE_SECONDS', 15 * 60, 1, 400 * 86_400) * 1000,
-    absoluteTimeout: wholeNumber(env, 'ABSOLUTE_SECONDS', 8 * 3600, 1, 400 * 86_400) * 1000,
+    idleTimeout: Math.min(idleTimeout, absoluteTimeout),
+    absoluteTimeout,
     logLevel: env.LOG_LEVEL || 'warn',
   }
 }
@@ -71,7 +94,15 @@ function secretFrom(env: NodeJS.ProcessEnv, dataFolder: string): string {
     if (env.SESSION_SECRET.length < 32) throw new ConfigError('SESSION_SECRET must have 32 characters or more')
     return env.SESSION_SECRET
   }
-  const file = resolve(dataFolder, 'session-secret')
+  return keptSecret(dataFolder, 'session-secret')
+}
+
+function keptSecret(dataFolder: string, name: string): string {
+  return opening(dataFolder, () => secretIn(resolve(dataFolder, name)))
+}
+
+/** 32 random bytes, made at the first start and kept. */
+function secretIn(file: string): string {
   try {
     // wx: of two that start at once only one writes, and the other reads what it wrote
     writeFileSync(file, randomBytes(32).toString('base64url'), { flag: 'wx', mode: 0o600 })

@@ -26,12 +26,7 @@ const explanations: Record<number, Explanation> = {
 export function showErrors(app: FastifyInstance): void {
   app.setErrorHandler<FastifyError>((error, request, reply) => {
     const status = error.statusCode && error.statusCode >= 400 ? error.statusCode : 500
-    if (status >= 500) {
-      request.log.error({ err: error }, 'request failed')
-      // The session plugin saves the session with this page too, half changed as it is, and if the store is down fails
-      // once more, which would replace this page by a bare JSON error. Without a session it leaves that be.
-      request.session = null as never
-    }
+    if (status >= 500) request.log.error({ err: error }, 'request failed')
     return showError(reply, status)
   })
 

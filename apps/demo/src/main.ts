@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { buildApp } from './app.ts'
-import { ConfigError, configFrom } from './config.ts'
-import { openStore } from './stores.ts'
+import { ConfigError, configFrom, opening } from './config.ts'
+import { openStore } from './stores/index.ts'
 import { Users } from './users.ts'
 
 try {
@@ -14,10 +14,11 @@ try {
 
 async function main(): Promise<void> {
   const config = configFrom(process.env)
+  if (process.env.OTEL === '1') (await import('./otel.ts')).printTraces()
   const { idleTimeout, absoluteTimeout, dataFolder, host, port } = config
-  const sessions = await openStore(config.store, { options: { absoluteTimeout }, dataFolder, env: process.env })
-  const users = new Users(join(dataFolder, 'users.sqlite'))
-  const app = buildApp(sessions.store, {
+  const users = opening(dataFolder, () => new Users(join(dataFolder, 'users.sqlite')))
+  const sessions = await openStore(config, process.env)
+  const app = buildApp(sessions, {
     users,
     secret: config.secret,
     idleTimeout,
@@ -27,7 +28,6 @@ async function main(): Promise<void> {
     logger: { level: config.logLevel, redact: ['req.headers.cookie', 'res.headers["set-cookie"]'] },
   })
 
-  // The store last: requests that are under way still need it
   let closing: Promise<void> | undefined
   const close = () => {
     closing ??= (async () => {
@@ -63,5 +63,5 @@ async function main(): Promise<void> {
   }
   // Fastify answers an address in numbers; its port is right also where PORT is 0
   const shown = `http://${host.includes(':') ? `[${host}]` : host}:${new URL(address).port || 80}`
-  console.log(`Demo on ${shown} (sessions: ${config.store})`)
+  console.log(`Demo on ${shown} (sessions: ${config.store}, ${sessions.where})`)
 }

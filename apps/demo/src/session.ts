@@ -1,9 +1,7 @@
 // Session handling, all of it. The numbers are the five practices that the home page lists.
-import fastifyCookie from '@fastify/cookie'
-import fastifyCsrf from '@fastify/csrf-protection'
-import fastifySession from '@fastify/session'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { SessionStore } from './stores.ts'
+import { sessions } from '@session-stores/fastify'
+import type { FastifyInstance } from 'fastify'
+import type { SessionStore } from './stores/index.ts'
 
 /** Practice 3: a session holds who it is and a few small fields. Everything else is looked up by the user's id. */
 declare module 'fastify' {
@@ -11,6 +9,12 @@ declare module 'fastify' {
     userId?: string
     /** ms since the epoch */
     loggedInAt?: number
+    /** Which of the user's passwords it began with: a session of an earlier one is nobody's. */
+    passwordVersion?: number
+    /** Browser and system that it began with. */
+    device?: string
+    /** What the next page is to say. */
+    notice?: string
     note?: string
     colour?: string
     /** What the form tokens are made from. */
@@ -19,64 +23,34 @@ declare module 'fastify' {
 }
 
 export interface SessionOptions {
-  /** Practice 5: a real store. It also ends each session `absoluteTimeout` after it began. */
+  /** Practice 5: a real store. */
   store: SessionStore
   /** Signs the cookie: 32 characters or more. */
   secret: string
   /** Practice 2: a session ends this long after its last request. In ms. */
   idleTimeout: number
+  /** Practice 2: it ends this long after log-in, however busy it is. In ms. */
+  absoluteTimeout: number
   /** Whether browsers reach the application by https only, as they should. */
   https: boolean
 }
 
-/** Practice 1: no script reads the cookie, no other site sends it along, and no plain http carries it. */
-export function cookieSettings(https: boolean) {
-  return {
-    // Browsers take a __Host- cookie only when it is Secure, for the whole host and from this host alone: no subdomain
-    // can plant one. Over plain http (localhost) there is no Secure, so there is no __Host- either.
-    name: https ? '__Host-session' : 'session',
-    attributes: { path: '/', httpOnly: true, sameSite: 'lax', secure: https || 'auto' },
-  } as const
-}
+export function useSessions(app: FastifyInstance, { https, ...options }: SessionOptions): void {
+  // Practice 1: no script reads the cookie and no other site posts with it, which is the preset's default; and where
+  // there is https, nothing else carries it. Practice 4, a new id at log-in, is `logIn` in routes/guest.ts.
+  app.register(sessions, { ...options, cookieName: cookieName(https), cookie: { secure: https || 'auto' } })
 
-export function useSessions(app: FastifyInstance, { store, secret, idleTimeout, https }: SessionOptions): void {
-  const { name, attributes } = cookieSettings(https)
-  app.register(fastifyCookie)
-  app.register(fastifySession, {
-    store,
-    secret,
-    cookieName: name,
-    cookie: { ...attributes, maxAge: idleTimeout },
-    rolling: true, // each request begins the idle timeout anew; the store writes that only now and then
-    saveUninitialized: false, // no session, and no cookie, for who only looks around
-  })
-
-  // Every form carries a token made from a secret in the session, and every POST is refused without it.
-  app.register(fastifyCsrf, { sessionPlugin: '@fastify/session' })
-  app.addHook('preHandler', (request, reply, done) => {
-    if (request.method === 'GET' || request.method === 'HEAD') return done()
-    app.csrfProtection(request, reply, done)
-  })
-
-  // Pages that show a session are for one person: no cache keeps them.
-  app.addHook('onRequest', async (_request, reply) => {
-    reply.header('cache-control', 'no-store')
+  // A stored session keeps the age that its cookie was made with. This has a changed idle timeout hold for those too who
+  // were logged in when the application was started anew.
+  app.addHook('onRequest', async ({ session }) => {
+    if (session.cookie.originalMaxAge !== options.idleTimeout) session.cookie.maxAge = options.idleTimeout
   })
 }
 
 /**
- * Practice 4: whoever logs in gets a new session id. Someone who slipped the visitor an id beforehand (session fixation)
- * is left with a dead one.
+ * A name of the demo's own: cookies of `localhost` are shared by all its ports, and two applications that both say `session`
+ * log each other's people out. Browsers take a `__Host-` cookie only when it is Secure, so over plain http there is none.
  */
-export async function beginSession(request: FastifyRequest, userId: string): Promise<void> {
-  await request.session.regenerate()
-  request.session.userId = userId
-  request.session.loggedInAt = Date.now()
-}
-
-/** Ends the session in the store, where it counts, and then takes the cookie back. */
-export async function endSession(request: FastifyRequest, reply: FastifyReply, https: boolean): Promise<void> {
-  const { name, attributes } = cookieSettings(https)
-  await request.session.destroy()
-  reply.clearCookie(name, attributes)
+export function cookieName(https: boolean): string {
+  return `${https ? '__Host-' : ''}session-stores-demo`
 }

@@ -6,6 +6,12 @@ export interface Page {
   text: string
 }
 
+interface Streamed {
+  status: number
+  headers: Headers
+  body: ReadableStream<Uint8Array> | null
+}
+
 type Send = (method: string, path: string, headers: Record<string, string>, body?: string) => Promise<Page>
 
 /** A browser without eyes: keeps cookies, and fills in the token of the forms it sends. */
@@ -14,9 +20,11 @@ export class Visitor {
   /** Sent along with each request. */
   headers: Record<string, string> = {}
   readonly #send: Send
+  readonly #origin: string | undefined
 
-  constructor(send: Send) {
+  constructor(send: Send, origin?: string) {
     this.#send = send
+    this.#origin = origin
   }
 
   /** Straight into the application, without a socket. */
@@ -45,7 +53,13 @@ export class Visitor {
         ...(body === undefined ? {} : { body }),
       })
       return { status: answer.status, headers: answer.headers, text: await answer.text() }
-    })
+    }, origin)
+  }
+
+  /** The answer as it comes. Over the network only. */
+  async open(path: string): Promise<Streamed> {
+    if (!this.#origin) throw new Error('only over the network')
+    return fetch(this.#origin + path, { headers: this.#headers(), redirect: 'manual' })
   }
 
   async get(path: string): Promise<Page> {
@@ -55,9 +69,7 @@ export class Visitor {
   /** Opens `from`, takes the token out of its form, and sends the form. */
   async submit(from: string, path: string, fields: Record<string, string> = {}): Promise<Page> {
     const { text } = await this.get(from)
-    const token = /name="_csrf" value="([^"]+)"/.exec(text)?.[1]
-    if (!token) throw new Error(`no form on ${from}: ${text}`)
-    return this.post(path, { _csrf: token, ...fields })
+    return this.post(path, { _csrf: tokenOf(text), ...fields })
   }
 
   /** Sends these fields and no others. */
@@ -85,19 +97,23 @@ export class Visitor {
     return status === 200
   }
 
-  /** Somebody who got hold of this visitor's cookies as they are now. */
-  copy(): Visitor {
-    const other = new Visitor(this.#send)
+  /** Somebody who has this visitor's cookies as they are now: a thief, or the same browser after a restart of the demo. */
+  copy(app?: FastifyInstance): Visitor {
+    const other = app ? Visitor.inside(app) : new Visitor(this.#send)
     for (const [name, value] of this.cookies) other.cookies.set(name, value)
     other.headers = { ...this.headers }
     return other
   }
 
   async #request(method: string, path: string, headers: Record<string, string> = {}, body?: string): Promise<Page> {
-    const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-    const page = await this.#send(method, path, { ...this.headers, ...headers, ...(cookie ? { cookie } : {}) }, body)
+    const page = await this.#send(method, path, { ...this.#headers(), ...headers }, body)
     for (const line of page.headers.getSetCookie()) this.#keep(line)
     return page
+  }
+
+  #headers(): Record<string, string> {
+    const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+    return { ...this.headers, ...(cookie ? { cookie } : {}) }
   }
 
   #keep(line: string): void {
@@ -106,4 +122,11 @@ export class Visitor {
     if (expires && new Date(expires).getTime() <= Date.now()) this.cookies.delete(name)
     else this.cookies.set(name, value)
   }
+}
+
+/** The token of the first form on a page. */
+export function tokenOf(text: string): string {
+  const token = /name="_csrf" value="([^"]+)"/.exec(text)?.[1]
+  if (!token) throw new Error(`no form on this page: ${text}`)
+  return token
 }

@@ -29,11 +29,22 @@ export function samplesOf(page: string, from: string = root): Sample[] {
   })
 }
 
+export interface QuickStart {
+  /** Plain JavaScript, an ES module. */
+  code: string
+  /** The same for TypeScript: with what the page has besides for that. */
+  typed: string
+}
+
 /** The program that a page tells its reader to begin with: the first that is whole. */
-export function quickStartOf(page: string, from: string = root): Sample {
-  const found = samplesOf(page, from).find(({ language, code }) => language === 'ts' && code.includes('.listen('))
-  if (!found) throw new Error(`${page} has no whole program`)
-  return found
+export function quickStartOf(page: string, from: string = root): QuickStart {
+  const samples = samplesOf(page, from)
+  const at = samples.findIndex(({ language, code }) => language === 'js' && code.includes('.listen('))
+  const { code } = samples[at] ?? {}
+  if (code === undefined) throw new Error(`${page} has no whole program`)
+  const next = samples[at + 1]
+  const types = next?.language === 'ts' && next.code.startsWith('declare module') ? next.code : ''
+  return { code, typed: `${types}\n${code}` }
 }
 
 /** The packages that a page tells its reader to install first. */

@@ -1,5 +1,6 @@
 import { freePort, ServerProcess, until } from '@session-stores/testing'
 import { userEnvironment } from './environment.ts'
+import { quickStartOf, samplesOf } from './markdown.ts'
 
 /** A server that a page's program talks to: where the page says it is, and where it is here. */
 export interface Address {
@@ -16,13 +17,12 @@ export function adapted(code: string, addresses: Address[]): string {
   }, code)
 }
 
-/** A compiled program as somebody writes it who has CommonJS: `require()`, and no `await` at the top. */
+/** A program as somebody writes it who has CommonJS: `require()`, and no `await` at the top. */
 export function asCommonJs(code: string): string {
   const requires = code
     .replace(/^import (\w+), (\{[^}]*\}) from ('[^']+');?$/gm, 'const $1 = require($3)\nconst $2 = $1')
     .replace(/^import (\w+) from ('[^']+');?$/gm, 'const $1 = require($2)')
     .replace(/^import (?:\* as (\w+)|(\{[^}]*\})) from ('[^']+');?$/gm, 'const $1$2 = require($3)')
-    .replace(/^export \{\};?$/m, '')
   if (/^(import|export)\b/m.test(requires)) throw new Error(`cannot be turned to CommonJS:\n${code}`)
   return `async function main() {\n${requires}\n}\nmain().catch((error) => {\n  console.error(error)\n  process.exit(1)\n})\n`
 }
@@ -33,16 +33,27 @@ export function withoutTopLevelAwait(code: string): string {
   return `${code.slice(0, start)}async function main() {\n${code.slice(start)}}\nvoid main()\n`
 }
 
+/** The program of SQLite's page, with the lines for Node's own driver in the root README. */
+export function onNodeSqlite(): string {
+  const driver = samplesOf('README.md').find(({ code }) => code.includes("from 'node:sqlite'"))
+  const { code } = quickStartOf('packages/sqlite/README.md')
+  return `${driver?.code}${code.replace(/^import \{ SqliteStore \}.*\n/m, '').replace(/^const store = .*\n/m, '')}`
+}
+
 export interface Visit {
   status: number
   body: string
   cookie: string | undefined
 }
 
-/** Runs a program that listens on PORT, and visits it so often, as one browser. Then asks it to end. */
-export async function visits(node: string, path: string, cwd: string, times: number): Promise<Visit[]> {
+/**
+ * Runs a program that listens on PORT, and visits it so often, as one browser. Then asks it to end.
+ * @param runtime the program that runs it, and its options if any
+ */
+export async function visits(runtime: string | string[], path: string, cwd: string, times: number): Promise<Visit[]> {
   const port = await freePort()
-  const server = new ServerProcess(node, [path], { cwd, env: { ...userEnvironment(), PORT: `${port}` } })
+  const [command = '', ...options] = [runtime].flat()
+  const server = new ServerProcess(command, [...options, path], { cwd, env: { ...userEnvironment(), PORT: `${port}` } })
   const all: Visit[] = []
   try {
     let cookie: string | undefined

@@ -11,10 +11,13 @@ export interface StoreUse {
   types: string[]
   /** The store that the program on its page uses, by folder, where the package is none. */
   store?: string
+  /** Whether it is a program that is run, and not imported: it has no types, and no program on its page. */
+  isProgram?: boolean
 }
 
 /** What is published, by folder. */
 export const stores: Record<string, StoreUse> = {
+  cli: { types: [], isProgram: true },
   core: { types: [] },
   fastify: { types: [], store: 'sqlite' },
   memcached: { driver: 'memjs', types: ['@types/memjs'] },

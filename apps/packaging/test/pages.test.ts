@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import { beforeAll, describe, test } from 'vitest'
 import { installLineOf, pages, quickStartOf, type Sample, samplesOf } from '../src/markdown.ts'
 import { withPrelude } from '../src/prelude.ts'
+import { stores } from '../src/stores.ts'
 import { publishedPackages, root } from '../src/workspace.ts'
 
 const run = promisify(execFile)
@@ -36,7 +37,10 @@ describe.each(withCode)('%s', (page) => {
     const folder = join(scratch, page.replaceAll('/', '-'))
     mkdirSync(folder, { recursive: true })
     for (const { line, language, code } of codeOf(page)) {
-      writeFileSync(join(folder, `line-${line}.${language}`), withPrelude(code, page))
+      const whole = withPrelude(code, page)
+      // Declarations are for TypeScript only, in which JavaScript will do
+      const extension = /^declare /m.test(whole) ? 'ts' : language
+      writeFileSync(join(folder, `line-${line}.${extension}`), whole)
     }
     const config = {
       extends: join(root, 'tsconfig.base.json'),
@@ -71,7 +75,9 @@ describe.each(pages())('%s', (page) => {
 
 describe.each([
   { page: 'README.md', name: '@session-stores/sqlite' },
-  ...publishedPackages().map(({ short, manifest }) => ({ page: `packages/${short}/README.md`, name: manifest.name })),
+  ...publishedPackages()
+    .filter(({ short }) => !stores[short]?.isProgram)
+    .map(({ short, manifest }) => ({ page: `packages/${short}/README.md`, name: manifest.name })),
 ])('$page, to begin with', ({ page, name }) => {
   test('has a whole program', () => {
     assert(quickStartOf(page).code.includes(`from '${name}'`))
@@ -89,8 +95,9 @@ describe.each([
   })
 })
 
+/** A copy is compiled where it was copied from. */
 function codeOf(page: string): Sample[] {
-  return samplesOf(page).filter(({ language }) => language === 'ts' || language === 'js')
+  return samplesOf(page).filter(({ language, copyOf }) => (language === 'ts' || language === 'js') && !copyOf)
 }
 
 test('a store for another database takes under 100 lines', () => {

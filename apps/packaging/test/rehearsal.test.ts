@@ -1,16 +1,16 @@
 // The next release from beginning to end, into a registry of its own on this machine, and what users then do with it.
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { Clone } from '../src/clone.ts'
 import { Consumer } from '../src/consumer.ts'
-import { installLineOf, quickStartOf } from '../src/markdown.ts'
+import { installLineOf, quickStartOf, samplesOf } from '../src/markdown.ts'
 import { nodeOf } from '../src/nodes.ts'
-import { adapted, asCommonJs, visits, withoutTopLevelAwait } from '../src/quick-start.ts'
+import { adapted, asCommonJs, onNodeSqlite, visits, withoutTopLevelAwait } from '../src/quick-start.ts'
 import { Registry } from '../src/registry.ts'
-import { attempt } from '../src/run.ts'
+import { attempt, run } from '../src/run.ts'
 import { type StoreUse, serverFor, stores } from '../src/stores.ts'
 import { type Manifest, publishedPackages, readManifest, root } from '../src/workspace.ts'
 
@@ -82,7 +82,11 @@ describe('the next release', () => {
   })
 })
 
-describe.each(packages)('$name, as a user installs it', ({ short, name }) => {
+const [programs, libraries] = [true, false].map((is) =>
+  packages.filter(({ short }) => (stores[short]?.isProgram ?? false) === is),
+) as [typeof packages, typeof packages]
+
+describe.each(libraries)('$name, as a user installs it', ({ short, name }) => {
   const use = stores[short] ?? assert.fail(`nothing is known of ${name}`)
   const { driver, needsDriver, types } = use
   const page = `packages/${short}/README.md`
@@ -96,13 +100,7 @@ describe.each(packages)('$name, as a user installs it', ({ short, name }) => {
 
   test('is as small as the README says', SLOW, async () => {
     await user.install('--legacy-peer-deps', name)
-    const said = sizeInReadme(name)
-    const is = { packages: user.installed().size, kilobytes: Math.round(user.bytes() / 1000) }
-    const near = Math.abs(is.kilobytes - said.kilobytes) <= is.kilobytes / 10
-    assert(
-      near && is.packages === said.packages,
-      `the README says ${inspect(said)} of ${name}, but it is ${inspect(is)}`,
-    )
+    checkSize(user, name)
   })
 
   if (driver !== undefined) {
@@ -149,21 +147,14 @@ describe.each(packages)('$name, as a user installs it', ({ short, name }) => {
     assert.equal(code, 0, output)
   })
 
-  test('is published with what the repository says of it', () => {
-    const theirs = readManifest(join(user.folder, 'node_modules', name))
-    const rewritten = { dependencies: {}, devDependencies: {} }
-    assert.deepEqual({ ...theirs, ...rewritten }, { ...manifest, ...rewritten })
-    const ranges = Object.entries(manifest.dependencies ?? {})
-    const expected = ranges.map(([one, range]) => [one, range === 'workspace:^' ? `^${released.core}` : range])
-    assert.deepEqual(theirs.dependencies ?? {}, Object.fromEntries(expected))
-  })
+  test('is published with what the repository says of it', () => checkManifest(user, name, manifest))
 
   test('compiles with its quick start, strictly, with all declarations', SLOW, async () => {
     await user.install('--save-dev', '@types/node@22', ...types)
     user.write('package.json', JSON.stringify({ ...user.manifest(), type: 'module' }))
-    const { code } = quickStartOf(page)
-    user.write('quick-start.ts', code)
-    user.write('in-commonjs.cts', withoutTopLevelAwait(code))
+    const { typed } = quickStartOf(page)
+    user.write('quick-start.ts', typed)
+    user.write('in-commonjs.cts', withoutTopLevelAwait(typed))
     await user.compile('bundler', 'quick-start.ts')
     await user.compile('nodenext', 'quick-start.ts', 'in-commonjs.cts')
   })
@@ -173,8 +164,7 @@ describe.each(packages)('$name, as a user installs it', ({ short, name }) => {
   test('runs its quick start as an ES module and as CommonJS, on Node 22 and 24', SLOW, async () => {
     const server = await serverFor(short)
     try {
-      const compiled = readFileSync(join(user.folder, 'compiled-nodenext', 'quick-start.js'), 'utf8')
-      const program = adapted(compiled, server.addresses)
+      const program = adapted(quickStartOf(page).code, server.addresses)
       const paths = [user.write('quick-start.mjs', program), user.write('quick-start.cjs', asCommonJs(program))]
       for (const path of paths) {
         const all = await Promise.all(nodes.map((node) => visits(node, path, user.folder, 3)))
@@ -191,6 +181,29 @@ describe.each(packages)('$name, as a user installs it', ({ short, name }) => {
   })
 })
 
+describe.each(programs)('$name, as a user runs it', ({ short, name }) => {
+  test('is as small as the README says, and is published with what the repository says of it', SLOW, async () => {
+    const user = newConsumer()
+    await user.install(name)
+    checkSize(user, name)
+    checkManifest(user, name, manifestOf(short))
+  })
+
+  test('runs beside the store and the driver of an application, on Node 22 and 24', SLOW, async () => {
+    const user = newConsumer()
+    await user.install(name, ...installLineOf('packages/sqlite/README.md'))
+    const make = "new (require('@session-stores/sqlite').SqliteStore)({ path: 'sessions.sqlite' }).set('id', {})"
+    await run(nodes[0], ['-e', make], user.folder)
+    const program = join(user.folder, 'node_modules', '.bin', 'session-stores')
+    for (const node of nodes) {
+      assert.match(await run(node, [program, '--help'], user.folder), /^Usage: session-stores /)
+      assert.equal(await run(node, [program, 'count', '--sqlite', 'sessions.sqlite'], user.folder), '1\n')
+    }
+    const { output } = await attempt(nodes[0], [program, 'count', '--redis', 'redis://localhost'], user.folder)
+    assert.match(output, /@session-stores\/redis is not installed in /)
+  })
+})
+
 describe('the program in the root README', () => {
   test('compiles and runs after the install line above it', SLOW, async () => {
     const user = newConsumer()
@@ -200,13 +213,45 @@ describe('the program in the root README', () => {
     const { code } = quickStartOf('README.md')
     assert(code.trim().split('\n').length <= 24, 'it is called twenty lines')
     user.write('quick-start.ts', code)
-    const folder = await user.compile('nodenext', 'quick-start.ts')
-    const compiled = readFileSync(join(folder, 'quick-start.js'), 'utf8')
-    const path = user.write('quick-start.mjs', adapted(compiled, []))
+    await user.compile('nodenext', 'quick-start.ts')
+    const path = user.write('quick-start.mjs', adapted(code, []))
     for (const { status, body } of await visits(nodes[1], path, user.folder, 2)) {
       assert.equal(status, 200)
       assert.match(body, /\w/)
     }
+  })
+})
+
+describe('without a native package', () => {
+  test('the quick start runs on node:sqlite, on Node 22 and 24', SLOW, async () => {
+    const user = newConsumer()
+    await user.install('@session-stores/sqlite', ...plugin)
+    assert(!user.installed().has('better-sqlite3'))
+    const path = user.write('quick-start.mjs', adapted(onNodeSqlite(), []))
+    for (const node of nodes) {
+      const all = await visits(node, path, user.folder, 3)
+      assert.deepEqual(
+        all.map(({ body }) => JSON.parse(body)),
+        [1, 2, 3].map((visits) => ({ visits })),
+      )
+    }
+    assert(existsSync(join(user.folder, 'sessions.sqlite')))
+  })
+})
+
+describe('the recipe for Jest', () => {
+  test('runs as it stands on the page', SLOW, async () => {
+    const samples = samplesOf('docs/recipes.md')
+    const settings = samples.find(({ language, code }) => language === 'json' && code.includes('"jest"'))
+    const sample = samples.find(({ copyOf }) => copyOf?.includes('/jest/'))
+    assert(settings && sample)
+    const user = newConsumer()
+    await user.install('@session-stores/fastify', '@session-stores/core', ...plugin, 'jest@30')
+    user.write('package.json', JSON.stringify({ ...user.manifest(), ...JSON.parse(settings.code) }))
+    user.write('sessions.test.mjs', sample.code)
+    const { code, output } = await attempt('npm', ['test'], user.folder)
+    assert.equal(code, 0, output)
+    assert.match(output, /Tests: +1 passed, 1 total/)
   })
 })
 
@@ -273,7 +318,7 @@ describe('a breaking change of core', () => {
     assert.equal((await user.list()).code, 0)
     await user.install('--save-dev', '@types/node@22')
     user.write('package.json', JSON.stringify({ ...user.manifest(), type: 'module' }))
-    user.write('quick-start.ts', `import { freshVersion } from '${core}'\nfreshVersion()\n${quickStartOf(page).code}`)
+    user.write('quick-start.ts', `import { freshVersion } from '${core}'\nfreshVersion()\n${quickStartOf(page).typed}`)
     const folder = await user.compile('nodenext', 'quick-start.ts')
     const compiled = readFileSync(join(folder, 'quick-start.js'), 'utf8')
     const path = user.write('quick-start.mjs', adapted(compiled, []))
@@ -328,6 +373,23 @@ function raise(version = '', bump: 'patch' | 'minor' | 'major'): string {
 /** What there is of ours in a user's node_modules. */
 function ours(user: Consumer): Record<string, string> {
   return Object.fromEntries([...user.installed()].filter(([place]) => place.startsWith('@session-stores/')))
+}
+
+function checkSize(user: Consumer, name: string): void {
+  const said = sizeInReadme(name)
+  const is = { packages: user.installed().size, kilobytes: Math.round(user.bytes() / 1000) }
+  const near = Math.abs(is.kilobytes - said.kilobytes) <= is.kilobytes / 10
+  assert(near && is.packages === said.packages, `the README says ${inspect(said)} of ${name}, but it is ${inspect(is)}`)
+}
+
+/** What npm got, against the manifest in the repository. */
+function checkManifest(user: Consumer, name: string, manifest: Manifest): void {
+  const theirs = readManifest(join(user.folder, 'node_modules', name))
+  const rewritten = { dependencies: {}, devDependencies: {} }
+  assert.deepEqual({ ...theirs, ...rewritten }, { ...manifest, ...rewritten })
+  const ranges = Object.entries(manifest.dependencies ?? {})
+  const expected = ranges.map(([one, range]) => [one, range === 'workspace:^' ? `^${released.core}` : range])
+  assert.deepEqual(theirs.dependencies ?? {}, Object.fromEntries(expected))
 }
 
 /** From the table in the root README: how many packages, and how many kB. */

@@ -5,7 +5,7 @@ import { expiryOf, isExpired } from './expiry.ts'
 import { cookieExpiry, plainSession } from './face/session.ts'
 import type { Guard } from './guard/guard.ts'
 import type { Records } from './guard/guarded-backend.ts'
-import type { Limit } from './guard/guarded-call.ts'
+import type { Limit } from './guard/limit.ts'
 import { scrubbed } from './guard/scrub.ts'
 import type { OldStore } from './options.ts'
 import type { Settings } from './settings.ts'
@@ -114,7 +114,7 @@ export class Adopter {
       answer.catch((error) => {
         throw failed(error)
       }),
-      limit.deadline,
+      limit,
     )
   }
 }

@@ -140,6 +140,34 @@ export interface Backend {
    * decided for each in one step with its deletion, and answers how many that were. At most 100 keys.
    */
   removeOfUser?(userId: string, keys: string[], call: Call): Awaitable<number>
+
+  /**
+   * **Optional.** What an operator should know of this server and put right, in any order; nothing when all is well.
+   * Looks at the server's settings and figures and changes nothing. A finding never quotes a key, an id or session data. What
+   * the server does not let this user look at is a finding of its own, not an error.
+   */
+  check?(expected: Expected, call: Call): Awaitable<Finding[]>
+}
+
+/** What core asks of the server, for `check`. */
+export interface Expected {
+  /** How many bytes of UTF-8 the data of a record has at most: `maxBytes`, and what sealing adds. */
+  dataBytes: number
+}
+
+/** Something that an operator should know of the server. Sentences, without a full stop. */
+export interface Finding {
+  /**
+   * `'error'`: sessions are being lost, or requests fail; or the next restart or the next burst of log-ins does that.
+   * `'warning'`: sessions can be lost, log-outs undone, or requests become slow. `'advice'`: it works, and could be better.
+   */
+  severity: 'error' | 'warning' | 'advice'
+  /** What was found, with its figures: `'4,211 keys were evicted since the server started'`. */
+  what: string
+  /** What can come of it. */
+  why: string
+  /** How to put it right: the setting, the command, or what to look at. */
+  how: string
 }
 
 /**

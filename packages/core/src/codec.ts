@@ -1,5 +1,6 @@
 import secureJson from 'secure-json-parse'
 import { nameOf, SessionNotSerializable, SessionTooLarge } from './errors.ts'
+import { restoreExpiry } from './face/session.ts'
 import type { Serializer, SessionData } from './options.ts'
 
 /** Plain session data to text and back, within the size limit. */
@@ -46,6 +47,13 @@ export class Codec {
     } catch {
       return undefined // its message may quote the data
     }
+  }
+
+  /** The session as the application is to see it; undefined when the text cannot be read. */
+  decode(text: string, expiresAt: number): SessionData | undefined {
+    const session = this.parse(text)
+    if (session) restoreExpiry(session, expiresAt)
+    return session
   }
 
   #blame(plain: SessionData): string {

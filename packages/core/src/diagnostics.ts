@@ -21,7 +21,7 @@ export type Outcome =
 
 const OPERATIONS = [
   ...(['get', 'set', 'destroy', 'touch', 'ping'] as const),
-  ...(['prune', 'count', 'scan', 'clear', 'index'] as const),
+  ...(['prune', 'count', 'scan', 'clear', 'index', 'check'] as const),
   ...(['listByUser', 'destroyByUser'] as const),
 ]
 

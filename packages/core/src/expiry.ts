@@ -1,6 +1,12 @@
 /** The last moment a Date can hold; any later expiry is capped to it. */
 export const MAX_EXPIRES_AT = 8.64e15
 
+/**
+ * How long a session is over before it is pruned by this process's clock alone, in ms: a clock that is ahead by less than
+ * this, such as by an hour of daylight saving time, deletes nobody's session.
+ */
+export const PRUNE_MARGIN = 2 * 60 * 60_000
+
 /** The one place that decides it: a session is readable strictly before its `expiresAt`. */
 export function isExpired(expiresAt: number, now: number): boolean {
   return expiresAt <= now

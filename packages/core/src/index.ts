@@ -5,6 +5,8 @@ export type {
   Change,
   ChangeAnswer,
   Cutoff,
+  Expected,
+  Finding,
   KeyedRecord,
   SessionRecord,
   StoredRecord,
@@ -39,7 +41,8 @@ export {
   SessionUnsupported,
 } from './errors.ts'
 export type { GuardedBackend } from './guard/guarded-backend.ts'
-export type { Limit } from './guard/guarded-call.ts'
+export type { Limit } from './guard/limit.ts'
+export type { SessionInfo } from './load.ts'
 export { MemoryStore } from './memory.ts'
 export type {
   ConflictResolver,
@@ -50,7 +53,7 @@ export type {
 } from './options.ts'
 export { expiryField, recordFromText, recordToText, withExpiry } from './record.ts'
 export { storeRules } from './settings.ts'
-export { type SessionInfo, SessionStore } from './store.ts'
+export { SessionStore } from './store.ts'
 export type { UserSession } from './users.ts'
 export { newVersion } from './version.ts'
 export type { EncryptionKeyInput } from './with/encryption-key.ts'

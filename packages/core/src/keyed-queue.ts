@@ -1,4 +1,4 @@
-import { isPromise } from './awaitable.ts'
+import { isPromise, whenSettled } from './awaitable.ts'
 import type { Awaitable, StoredRecord } from './backend.ts'
 
 /** What the writers of one session that are under way in this process have in common. */
@@ -55,7 +55,7 @@ export class KeyedQueue {
       this.#leave(key)
       throw error
     }
-    if (isPromise(answer)) return answer.finally(() => this.#leave(key))
+    if (isPromise(answer)) return whenSettled(answer, () => this.#leave(key))
     this.#leave(key)
     return answer
   }

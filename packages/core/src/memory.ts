@@ -1,4 +1,4 @@
-import type { Backend, Batch, Cutoff, KeyedRecord, SessionRecord, StoredRecord, Version } from './backend.ts'
+import type { Backend, Batch, Cutoff, Finding, KeyedRecord, SessionRecord, StoredRecord, Version } from './backend.ts'
 import type { Call } from './call.ts'
 import type { StoreOptions } from './options.ts'
 import { SessionStore } from './store.ts'
@@ -74,6 +74,17 @@ class MemoryBackend implements Backend {
   }
 
   ping(): void {}
+
+  check(): Finding[] {
+    return [
+      {
+        severity: 'advice',
+        what: 'the sessions are in the memory of this process',
+        why: 'they end with it, and another process of the application does not have them',
+        how: 'keep them on a server or in a file: with the store for Redis, Postgres, SQLite or Memcached',
+      },
+    ]
+  }
 
   /** By this process's clock alone: no other uses these records. */
   prune(cutoff: Cutoff, from: string | undefined, { now }: Call): Batch & { removed: number } {

@@ -12,7 +12,8 @@ import { Snapshot, type SnapshotState } from './face/snapshot.ts'
 import { Waited } from './face/waited.ts'
 import type { Guard } from './guard/guard.ts'
 import type { Records } from './guard/guarded-backend.ts'
-import type { Limit } from './guard/guarded-call.ts'
+import type { Limit } from './guard/limit.ts'
+import { keyOf } from './key.ts'
 import { KeyedQueue, type Writers } from './keyed-queue.ts'
 import { merge } from './merge.ts'
 import { type Plan, planSave } from './plan.ts'
@@ -74,7 +75,7 @@ export class Saver {
   readonly #queue = new KeyedQueue()
   readonly #recent = new RecentKeys()
   /** How many saves of one session object wait for the server: the last of them decides what its state is. */
-  readonly #underWay = new WeakMap<object, number>()
+  readonly #underWay = new Map<object, number>()
   /** Of new sessions whose save failed; for others their snapshot has it. */
   readonly #waited = new WeakMap<object, Waited>()
 
@@ -103,15 +104,21 @@ export class Saver {
   }
 
   /** The mark on a loaded session by which `save` will recognise it. */
-  snapshot(key: string, stored: StoredRecord, session: object, waited: Waited): Snapshot {
-    return new Snapshot(this, key, this.#loadedState(stored, session, waited))
+  snapshot(sessionId: string, key: string, stored: StoredRecord, session: object, waited: Waited): Snapshot {
+    return new Snapshot(this, key, this.#loadedState(stored, session, waited), sessionId)
+  }
+
+  /** The key that this session is saved under. */
+  keyOf(sessionId: string, session: object): string {
+    return Snapshot.keyOf(session, this, sessionId) ?? keyOf(sessionId)
   }
 
   /**
    * @param touchOnly the data stays as it is, whatever the session holds
    * @param limit its deadline is set here
+   * @param before how long the request has waited for something else, in ms
    */
-  save(key: string, session: object, touchOnly: boolean, limit: Limit): Awaitable<Saved> {
+  save(key: string, session: object, touchOnly: boolean, limit: Limit, before?: number): Awaitable<Saved> {
     const cookieExpiresAt = cookieExpiry(session)
     const rolling = isRolling(session, cookieExpiresAt)
     const text = touchOnly ? undefined : this.#codec.encode(plainSession(session))
@@ -119,31 +126,42 @@ export class Saver {
     const others = this.#underWay.get(session) ?? 0
     if (loaded !== undefined && others === 0 && this.#isNothing(loaded, text, cookieExpiresAt, rolling))
       return 'skipped'
-    const waited = loaded?.waited ?? this.#waited.get(session) ?? new Waited()
+    const waited = loaded?.waited ?? this.#waited.get(session) ?? new Waited(before)
     const begun = performance.now()
     limit.deadline = this.#guard.deadline(waited.within(this.#settings.timeout))
     const save: Save = { key, session, text, cookieExpiresAt, rolling, limit, waited }
     const outcome = this.#inTurn(key, limit, (writers) => this.#saveInTurn(save, writers))
     if (!isPromise(outcome)) return outcome
     this.#underWay.set(session, others + 1)
-    return outcome.finally(() => {
-      waited.add(performance.now() - begun)
-      this.#waited.set(session, waited)
-      this.#underWay.set(session, (this.#underWay.get(session) ?? 1) - 1)
-    })
+    const onEnd = () => {
+      waited.add(this.#guard.waited(begun, limit))
+      const left = (this.#underWay.get(session) ?? 1) - 1
+      if (left > 0) this.#underWay.set(session, left)
+      else this.#underWay.delete(session)
+    }
+    return outcome.then(
+      (saved) => {
+        onEnd()
+        return saved
+      },
+      (error) => {
+        onEnd()
+        this.#waited.set(session, waited)
+        throw error
+      },
+    )
   }
 
   /** Answers whether there was one. */
-  remove(key: string, sessionId?: string): Awaitable<boolean> {
+  remove(key: string, sessionId?: string, limit: Limit = { deadline: this.#guard.deadline() }): Awaitable<boolean> {
     this.#recent.add(key, this.#recent.wasThere(key))
-    const limit = { deadline: this.#guard.deadline() }
     return this.#inTurn(key, limit, (writers) => {
       const adopter = this.#adopter
       if (adopter === undefined || sessionId === undefined) return this.#remove(key, limit, writers)
       const begun = performance.now()
       return adopter.end(sessionId, limit, async () => {
         // It ends in ours though the old store took all the time there was.
-        const rest = { deadline: this.#guard.deadline(performance.now() - begun) }
+        const rest = { deadline: this.#guard.deadline(this.#guard.waited(begun, limit)) }
         return this.#remove(key, rest, writers)
       })
     })
@@ -151,10 +169,9 @@ export class Saver {
 
   /**
    * Takes the session over from the old store; undefined when that has none either.
-   * @param waited how long the request has waited so far, in ms
+   * @param limit that of the request, which has waited for ours before
    */
-  async adopt(sessionId: string, key: string, waited: number): Promise<StoredRecord | 'unreadable' | undefined> {
-    const limit = { deadline: this.#guard.deadline(waited) }
+  async adopt(sessionId: string, key: string, limit: Limit): Promise<StoredRecord | 'unreadable' | undefined> {
     return this.#inTurn(key, limit, async () => {
       const found = await this.#records.read(key, limit) // the request before may have adopted it
       return found ?? this.#adopter?.adopt(sessionId, key, limit, (session) => this.#userOf(session))
@@ -176,7 +193,7 @@ export class Saver {
   }
 
   #inTurn<T>(key: string, limit: Limit, task: (writers: Writers) => Awaitable<T>): Awaitable<T> {
-    return this.#queue.run(key, (turn) => this.#guard.wait(turn, limit.deadline), task)
+    return this.#queue.run(key, (turn) => this.#guard.wait(turn, limit), task)
   }
 
   /** A look before anything else, which needs no turn: whether all that the session asks for is stored. */
@@ -265,7 +282,7 @@ export class Saver {
     if (attempt === MAX_ATTEMPTS) throw new SessionConflict(attempt)
     // The first conflict is news; a second one means a crowd of processes, which a random pause spreads out.
     const pause = attempt > 1 ? Math.random() * Math.min(2 ** attempt, MAX_PAUSE) : 0
-    if (pause > 0) await sleep(Math.max(0, Math.min(pause, work.limit.deadline - performance.now())))
+    if (pause > 0) await this.#guard.wait(sleep(pause), work.limit)
     const stored = await this.#readLive(work.key, work.limit, work.loaded.stored.record)
     return this.#attempt(work, stored, attempt + 1)
   }

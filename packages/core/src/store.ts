@@ -1,45 +1,38 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
-import { andThen, isPromise } from './awaitable.ts'
-import type { Awaitable, Backend, Batch, Cutoff, StoredRecord } from './backend.ts'
+import { andThen } from './awaitable.ts'
+import type { Awaitable, Backend, Batch, Cutoff, Finding } from './backend.ts'
 import { checkOptions } from './check-options.ts'
 import { Codec } from './codec.ts'
 import { type Operation, type StoreIdentity, type Traced, traced } from './diagnostics.ts'
 import { SessionStoreClosed, SessionUnsupported } from './errors.ts'
-import { isExpired, MAX_EXPIRES_AT, trueExpiry } from './expiry.ts'
+import { MAX_EXPIRES_AT, PRUNE_MARGIN } from './expiry.ts'
 import { answer, type Callback, checkCallback } from './face/callback.ts'
-import { holdsData, isPluginSession, restoreExpiry } from './face/session.ts'
-import { LOADED } from './face/snapshot.ts'
-import { Waited } from './face/waited.ts'
+import { holdsData, isPluginSession } from './face/session.ts'
 import { GuardedBackend, type Records } from './guard/guarded-backend.ts'
-import type { Limit } from './guard/guarded-call.ts'
+import type { Limit } from './guard/limit.ts'
 import { keyOf } from './key.ts'
-import type { SessionData, StoreOptions } from './options.ts'
+import { Loader, type SessionInfo } from './load.ts'
+import type { StoreOptions } from './options.ts'
 import { Pruner } from './pruner.ts'
 import { Refused, Saver } from './save.ts'
 import { type Settings, settingsFrom, TIMEOUT } from './settings.ts'
 import { type UserSession, Users, userIdFrom } from './users.ts'
 import { batched } from './with/batched.ts'
-import { sealed } from './with/sealed.ts'
+import { sealed, sealedBytes } from './with/sealed.ts'
 
-/**
- * How long a session is over before it is pruned by this process's clock alone, in ms: a clock that is ahead by less than
- * this, such as by an hour of daylight saving time, deletes nobody's session.
- */
-const PRUNE_MARGIN = 2 * 60 * 60_000
 /** How long pruning and clearing rest after each batch, in times of what it took: requests are to notice nothing. */
 const REST = 3
+/** The worst first. */
+const SEVERITIES: readonly Finding['severity'][] = ['error', 'warning', 'advice']
 /** A SHA-256 in base64url. */
 const HANDLE = /^[\w-]{43}$/
 
-/** A session as `scan()` shows it. */
-export interface SessionInfo<Session> {
-  /** The SHA-256 of the session's id. Names the session, and does not let anybody in. */
-  handle: string
-  /** ms since the epoch */
-  createdAt: number
-  /** ms since the epoch */
-  expiresAt: number
-  session: Session
+/** What the save that follows the end of a session in one request has to know of that. */
+interface Ended {
+  /** The session had been ended before, by somebody else. */
+  byOthers: boolean
+  /** How long that took, in ms. */
+  waited: number
 }
 
 /**
@@ -64,11 +57,11 @@ export class SessionStore<Session extends object = any> {
   readonly #users: Users
   readonly #closeBackend: () => Awaitable<void>
   readonly #settings: Settings
-  readonly #codec: Codec
   readonly #saver: Saver
+  readonly #loader: Loader
   readonly #pruner: Pruner
-  /** While the plugin is called back that has ended a session which somebody else had ended before. */
-  #isRegeneratingEnded = false
+  /** While the plugin is called back that has ended a session: in there, `regenerate()` stores the new one. */
+  #ended: Ended | undefined
   #pruning: Promise<number> | undefined
   #closing: Promise<void> | undefined
 
@@ -87,13 +80,14 @@ export class SessionStore<Session extends object = any> {
     this.#records = encryptionKeys
       ? sealed(this.backend, encryptionKeys, acceptPlaintext, this.#identity)
       : this.backend
-    this.#codec = new Codec(this.#settings.serializer, this.#settings.maxBytes)
-    this.#users = new Users(this.backend, this.#records, (...given) => this.#decode(...given), this.#settings)
+    const codec = new Codec(this.#settings.serializer, this.#settings.maxBytes)
+    this.#users = new Users(this.backend, this.#records, codec, this.#settings)
     if (this.#settings.maxPerUser !== undefined) this.#checkByUser()
     if (this.#settings.adopt && !this.backend.insert) {
       throw new SessionUnsupported(backend.name, 'adopt sessions from another store')
     }
-    this.#saver = new Saver(this.backend.guard, this.#records, this.#users, this.#codec, this.#settings)
+    this.#saver = new Saver(this.backend.guard, this.#records, this.#users, codec, this.#settings)
+    this.#loader = new Loader(this.backend, this.#records, this.#saver, codec, this.#settings)
     this.#pruner = new Pruner(() => this.prune(), backend.prune ? this.#settings.pruneInterval : false)
   }
 
@@ -105,7 +99,7 @@ export class SessionStore<Session extends object = any> {
   get(sessionId: string): Promise<Session | null>
   get(sessionId: string, callback: (error: unknown, session?: Session | null) => void): void
   get(sessionId: string, callback?: Callback<Session | null>): Promise<Session | null> | undefined {
-    return this.#run('get', callback, () => this.#get(sessionId))
+    return this.#run('get', callback, () => this.#loader.load(sessionId) as Awaitable<Traced<Session | null>>)
   }
 
   /**
@@ -127,12 +121,17 @@ export class SessionStore<Session extends object = any> {
   destroy(sessionId: string): Promise<void>
   destroy(sessionId: string, callback: (error?: unknown) => void): void
   destroy(sessionId: string, callback?: Callback<void>): Promise<void> | undefined {
-    let wasEndedElsewhere = false
-    const onEnd = callback && ((error: unknown) => this.#callBackAfterEnd(wasEndedElsewhere, callback, error))
-    return this.#run('destroy', onEnd, () => {
+    const begun = performance.now()
+    const limit: Limit = { deadline: this.backend.guard.deadline() }
+    let byOthers = false
+    const onEnd = (error: unknown) => {
+      const waited = this.backend.guard.waited(begun, limit)
+      this.#callBack(callback as Callback<void>, error, { byOthers, waited })
+    }
+    return this.#run('destroy', callback && onEnd, () => {
       const key = keyOf(sessionId)
-      return andThen(this.#saver.remove(key, sessionId), (removed) => {
-        wasEndedElsewhere = this.#saver.wasEndedElsewhere(key, removed)
+      return andThen(this.#saver.remove(key, sessionId, limit), (removed) => {
+        byOthers = this.#saver.wasEndedElsewhere(key, removed)
         return { outcome: removed ? 'removed' : 'miss', value: undefined }
       })
     })
@@ -148,12 +147,18 @@ export class SessionStore<Session extends object = any> {
     return this.#run('touch', callback, () => this.#save(sessionId, session, true))
   }
 
-  /** How many sessions there are. Takes as long as the server needs, in batches of at most `timeout` each. */
-  async count(): Promise<number> {
+  /**
+   * How many sessions there are. Takes as long as the server needs, in batches of at most `timeout` each.
+   * @param onProgress called after each batch, with how many were counted so far
+   */
+  async count({ onProgress }: { onProgress?: (counted: number) => void } = {}): Promise<number> {
     return this.#runWhole('count', 'count its sessions', this.backend.count, async (count) => {
       const cutoff = this.#cutoff()
       let total = 0
-      for await (const batch of this.#batches((from) => count(cutoff, from))) total += batch.count
+      for await (const batch of this.#batches((from) => count(cutoff, from))) {
+        total += batch.count
+        onProgress?.(total)
+      }
       return total
     })
   }
@@ -180,14 +185,25 @@ export class SessionStore<Session extends object = any> {
     const next = (from: string | undefined) =>
       traced(this.#identity, 'scan', async () => ({ outcome: 'done', value: await scan(from) }))
     for await (const { records } of this.#batches(next)) {
-      for (const { key: handle, record } of records) {
-        const { createdAt } = record
-        const expiresAt = trueExpiry(record, this.#settings.absoluteTimeout)
-        const session = isExpired(expiresAt, this.#settings.now()) ? undefined : this.#decode(record.data, expiresAt)
-        if (session) yield { handle, createdAt, expiresAt, session: session as Session }
+      for (const { key, record } of records) {
+        const info = this.#loader.infoOf(key, record)
+        if (info) yield info as SessionInfo<Session>
         this.#checkOpen()
       }
     }
+  }
+
+  /** The session with this handle; null when there is none, it has ended or cannot be read. For tools: a handle must let nobody in. */
+  async getByHandle(handle: string): Promise<SessionInfo<Session> | null> {
+    this.#checkOpen()
+    if (!isHandle(handle)) throw wrongHandle()
+    return traced(this.#identity, 'get', async () => {
+      const found = await this.#records.read(handle)
+      if (found === undefined) return { outcome: 'miss', value: null }
+      const info = found === 'unreadable' ? undefined : this.#loader.infoOf(handle, found.record)
+      if (info === undefined) return { outcome: 'unreadable', value: null }
+      return { outcome: 'hit', value: info as SessionInfo<Session> }
+    })
   }
 
   /** The sessions of this user, last used first. Needs `userOf`. */
@@ -221,9 +237,9 @@ export class SessionStore<Session extends object = any> {
   async destroyByHandle(handle: string, { userId }: { userId?: string | number | undefined } = {}): Promise<boolean> {
     const user = userId === undefined ? undefined : this.#checkUser(userId)
     this.#checkOpen()
-    if (typeof handle !== 'string' || !HANDLE.test(handle)) {
+    if (!isHandle(handle)) {
       if (user !== undefined) return false
-      throw new TypeError('the handle must be one that listByUser, scan or handleOf answered')
+      throw wrongHandle()
     }
     const remove = () => (user === undefined ? this.#saver.remove(handle) : this.#users.destroyOne(user, handle))
     return traced(this.#identity, 'destroy', () =>
@@ -264,10 +280,11 @@ export class SessionStore<Session extends object = any> {
   /**
    * Deletes what has expired some time ago, and answers how many sessions that were. Runs by itself every `pruneInterval`;
    * on servers that collect expired sessions themselves there is nothing to do. Two calls at once are one.
+   * @param onProgress called after each batch, with how many were deleted so far; of two calls at once that of the first
    */
-  async prune(): Promise<number> {
+  async prune({ onProgress }: { onProgress?: (removed: number) => void } = {}): Promise<number> {
     this.#checkOpen()
-    this.#pruning ??= Promise.resolve(traced(this.#identity, 'prune', () => this.#pruneAll())).finally(() => {
+    this.#pruning ??= Promise.resolve(traced(this.#identity, 'prune', () => this.#pruneAll(onProgress))).finally(() => {
       this.#pruning = undefined
     })
     return this.#pruning
@@ -289,6 +306,20 @@ export class SessionStore<Session extends object = any> {
   }
 
   /**
+   * What an operator should know of the server and put right, the worst first; an empty list when all is well. Looks at its
+   * settings and figures, never at a session, and changes nothing. For a tool or the start of an application, not for each
+   * request.
+   */
+  async check(): Promise<Finding[]> {
+    const { maxBytes, encryptionKeys } = this.#settings
+    const dataBytes = encryptionKeys?.[0] ? sealedBytes(maxBytes, encryptionKeys[0]) : maxBytes
+    return this.#runWhole('check', 'check its server', this.backend.check, async (check) => {
+      const findings = await check({ dataBytes })
+      return [...findings].sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity))
+    })
+  }
+
+  /**
    * Stops the timer and closes what the store itself opened: never a client, pool or database that it was given.
    * Call it after the last request, in an `onClose` hook. A second call does nothing.
    */
@@ -301,85 +332,31 @@ export class SessionStore<Session extends object = any> {
     return this.#closing
   }
 
-  #get(sessionId: string): Awaitable<Traced<Session | null>> {
-    const key = keyOf(sessionId)
-    const begun = performance.now()
-    const limit: Limit = { deadline: this.backend.guard.deadline() }
-    const found = this.#records.read(key, limit)
-    if (this.#settings.adopt) return this.#getOrAdopt(sessionId, key, found, begun)
-    if (!isPromise(found)) return this.#found(key, found, new Waited())
-    return found.then((came) => {
-      const answer = this.#found(key, came, new Waited(performance.now() - begun))
-      if (limit.batchSize !== undefined) answer.batchSize = limit.batchSize
-      return answer
-    })
-  }
-
-  async #getOrAdopt(
-    sessionId: string,
-    key: string,
-    ours: ReturnType<Records['read']>,
-    begun: number,
-  ): Promise<Traced<Session | null>> {
-    const waited = new Waited()
-    const stored = await ours
-    const found = stored ?? (await this.#saver.adopt(sessionId, key, performance.now() - begun))
-    waited.add(performance.now() - begun)
-    const answer = this.#found(key, found, waited)
-    return stored === undefined && answer.outcome === 'hit' ? { ...answer, outcome: 'adopted' } : answer
-  }
-
-  #found(key: string, found: StoredRecord | 'unreadable' | undefined, waited: Waited): Traced<Session | null> {
-    const answer = this.#judged(key, found, waited)
-    this.#saver.onLoad(key, answer.value !== null)
-    return answer
-  }
-
-  #judged(key: string, found: StoredRecord | 'unreadable' | undefined, waited: Waited): Traced<Session | null> {
-    if (found === undefined) return { outcome: 'miss', value: null }
-    if (found === 'unreadable') return { outcome: 'unreadable', value: null }
-    const expiresAt = trueExpiry(found.record, this.#settings.absoluteTimeout)
-    const now = this.#settings.now()
-    if (isExpired(expiresAt, now)) {
-      // A server that collects by itself knows only of the expiry that is stored.
-      const isUnknown = !isExpired(found.record.expiresAt, now) && isExpired(expiresAt, now - PRUNE_MARGIN)
-      if (isUnknown && !this.backend.prune) void Promise.resolve(this.#saver.remove(key)).catch(() => {})
-      return { outcome: 'expired', value: null }
-    }
-    const session = this.#decode(found.record.data, expiresAt)
-    if (session === undefined) return { outcome: 'unreadable', value: null }
-    session[LOADED] = this.#saver.snapshot(key, found, session, waited)
-    return { outcome: 'hit', value: session as Session }
-  }
-
-  /** Undefined when the text cannot be read. */
-  #decode(text: string, expiresAt: number): SessionData | undefined {
-    const session = this.#codec.parse(text)
-    if (session) restoreExpiry(session, expiresAt)
-    return session
-  }
-
   /**
    * The plugin's `regenerate()` stores the new session in the callback of ending the old one. If that had been ended by
-   * somebody else meanwhile, what the new one carries over is data of a session that was logged out.
+   * somebody else meanwhile, what the new one carries over is data of a session that was logged out. And the two are one
+   * request, which waits for one timeout.
    */
-  #callBackAfterEnd(wasEndedElsewhere: boolean, callback: (error?: unknown) => void, error: unknown): void {
-    this.#isRegeneratingEnded = wasEndedElsewhere
-    queueMicrotask(() => {
-      this.#isRegeneratingEnded = false
-    })
-    callback(error)
+  #callBack(callback: Callback<void>, error: unknown, ended: Ended): void {
+    this.#ended = ended
+    try {
+      callback(error)
+    } finally {
+      this.#ended = undefined // before any other request is heard
+    }
   }
 
   #save(sessionId: string, session: Session, touchOnly: boolean): Awaitable<Traced<undefined>> {
-    const key = keyOf(sessionId)
     if (typeof session !== 'object' || session === null) throw new TypeError('the session must be an object')
-    if (this.#isRegeneratingEnded && isPluginSession(session) && holdsData(session)) {
+    const key = this.#saver.keyOf(sessionId, session)
+    const ended = isPluginSession(session) ? this.#ended : undefined
+    this.#ended = undefined
+    if (ended?.byOthers && holdsData(session)) {
       this.#saver.bar(key)
       return { outcome: 'dropped', value: undefined }
     }
     const limit: Limit = { deadline: 0 }
-    return andThen(this.#saver.save(key, session, touchOnly, limit), (saved) => {
+    return andThen(this.#saver.save(key, session, touchOnly, limit, ended?.waited), (saved) => {
       const { batchSize } = limit
       const rest = batchSize === undefined ? { value: undefined } : { value: undefined, batchSize }
       return saved instanceof Refused
@@ -388,14 +365,14 @@ export class SessionStore<Session extends object = any> {
     })
   }
 
-  async #pruneAll(): Promise<Traced<number>> {
+  async #pruneAll(onProgress?: (removed: number) => void): Promise<Traced<number>> {
     const { prune } = this.backend
     let total = 0
     if (prune) {
       const cutoff = this.#cutoff(PRUNE_MARGIN)
       for await (const { removed } of this.#batches((from) => prune(cutoff, from))) {
         total += removed
-        if (this.#closing) break
+        onProgress?.(total)
       }
     }
     return { outcome: 'done', value: total, removed: total }
@@ -409,15 +386,16 @@ export class SessionStore<Session extends object = any> {
 
   /** All batches of an operation over the whole store, with a rest after each: requests first. */
   async *#batches<B extends Batch>(next: (from: string | undefined) => Awaitable<B>): AsyncGenerator<B> {
-    let from: string | undefined
-    do {
+    for (let from: string | undefined; ; ) {
       const begun = performance.now()
       const batch = await next(from)
       const took = performance.now() - begun
       yield batch
       from = batch.next
-      if (from !== undefined) await sleep(Math.min(REST * took, this.#settings.timeout))
-    } while (from !== undefined)
+      if (from === undefined) return
+      await sleep(Math.min(REST * took, this.#settings.timeout))
+      this.#checkOpen()
+    }
   }
 
   #run<T>(operation: Operation, callback: Callback<T> | undefined, work: () => Awaitable<Traced<T>>) {
@@ -463,4 +441,12 @@ export class SessionStore<Session extends object = any> {
   #checkOpen(): void {
     if (this.#closing) throw new SessionStoreClosed(this.backend.name)
   }
+}
+
+function isHandle(value: unknown): value is string {
+  return typeof value === 'string' && HANDLE.test(value)
+}
+
+function wrongHandle(): TypeError {
+  return new TypeError('the handle must be one that listByUser, scan or handleOf answered')
 }

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Batch, KeyedRecord } from './backend.ts'
 import { wrongOption } from './check-options.ts'
+import type { Codec } from './codec.ts'
 import { isExpired, trueExpiry } from './expiry.ts'
 import { lifetimeOf } from './face/session.ts'
 import type { Records } from './guard/guarded-backend.ts'
@@ -30,22 +31,17 @@ export interface UserSession<Session> {
 export class Users {
   readonly #backend: Records
   readonly #records: Records
-  readonly #decode: (data: string, expiresAt: number) => SessionData | undefined
+  readonly #codec: Codec
   readonly #settings: Settings
 
   /**
    * @param backend the records as they are stored: what ends must end though it cannot be read
    * @param records the records as the application wrote them
    */
-  constructor(
-    backend: Records,
-    records: Records,
-    decode: (data: string, expiresAt: number) => SessionData | undefined,
-    settings: Settings,
-  ) {
+  constructor(backend: Records, records: Records, codec: Codec, settings: Settings) {
     this.#backend = backend
     this.#records = records
-    this.#decode = decode
+    this.#codec = codec
     this.#settings = settings
   }
 
@@ -59,7 +55,7 @@ export class Users {
     const found = new Map<string, UserSession<SessionData>>()
     for await (const { key: handle, record } of recordsOf(this.#records, userId)) {
       const expiresAt = trueExpiry(record, this.#settings.absoluteTimeout)
-      const session = isExpired(expiresAt, now) ? undefined : this.#decode(record.data, expiresAt)
+      const session = isExpired(expiresAt, now) ? undefined : this.#codec.decode(record.data, expiresAt)
       if (session === undefined) continue
       const lifetime = lifetimeOf(session, this.#settings.ttl)
       const lastActiveAt = lifetime === undefined ? record.createdAt : Math.max(expiresAt - lifetime, record.createdAt)

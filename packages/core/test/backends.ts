@@ -2,7 +2,7 @@ import { type Backend, MemoryStore, type SessionStore } from '../src/index.ts'
 
 const VERBS = [
   ...(['read', 'write', 'replace', 'touch', 'remove', 'ping', 'insert'] as const),
-  ...(['prune', 'count', 'scan', 'clear', 'findByUser', 'removeOfUser'] as const),
+  ...(['prune', 'count', 'scan', 'clear', 'findByUser', 'removeOfUser', 'check'] as const),
 ]
 
 /** A sound backend in memory, some of whose verbs are replaced. Without `ping`, `prune`, … where they are undefined. */

@@ -73,6 +73,17 @@ test('a call that is alone in its turn goes by itself', async () => {
   expect(sent).toEqual(['write', 'read', 'replace'])
 })
 
+test('after a call that was alone the next one goes at once, until there is company', async () => {
+  const { backend, sent } = batching()
+  const store = storeOver(backend)
+  await store.get('id')
+  const four = ids(4).map((id) => store.get(id))
+  expect(sent.splice(0), 'without waiting for the end of the turn').toEqual(['read', 'read'])
+  await Promise.all(four)
+  await Promise.all(ids(4).map((id) => store.get(id)))
+  expect(sent).toEqual(['read 3', 'read 4'])
+})
+
 test('a batch is bounded in records and in bytes', async () => {
   const { backend, sent } = batching()
   const store = storeOver(backend)
@@ -137,7 +148,7 @@ test('a batch that hangs costs each call its own deadline, and the backend is to
   expect(aborted).toBe(true)
 })
 
-test('calls that come during an outage go as one command when it is over', async () => {
+test('calls that come during an outage go together when it is over', async () => {
   let isDown = true
   const untilItIsBack = async () => {
     while (isDown) await sleep(5)
@@ -153,7 +164,7 @@ test('calls that come during an outage go as one command when it is over', async
   const calls = ids(3).map((id) => store.get(id))
   isDown = false
   expect(await Promise.all(calls)).toEqual([null, null, null])
-  expect(sent).toEqual(['read', 'read 3'])
+  expect(sent).toEqual(['read', 'read', 'read 2'])
 })
 
 test('only calls for the same part of the server share a batch', async () => {

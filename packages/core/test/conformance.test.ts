@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { abilitiesOf, cases, casesFor, type OpenStore } from '../src/conformance/index.ts'
+import { cases, type OpenStore } from '../src/conformance/index.ts'
 import { layer } from '../src/conformance/layers.ts'
 import { SessionStore } from '../src/index.ts'
 import { broken } from './broken/index.ts'
+import { failedBy } from './broken/noticed.ts'
 import { byName, newServer } from './broken/server.ts'
 
 /** A line of docs/contract.md: the number of a rule, and the name of its case. */
@@ -50,21 +51,3 @@ test('every case can fail: some broken store is noticed by it', () => {
   const noticing = new Set(broken.flatMap(({ noticedBy }) => noticedBy))
   expect(cases.map(({ rule }) => rule).filter((rule) => !noticing.has(rule))).toEqual([])
 })
-
-// Together, since they wait for most of the time.
-describe.concurrent('the cases notice', () => {
-  for (const { what, noticedBy, openStore, openOver } of broken) {
-    test(`${what}: ${noticedBy.join(', ')}`, async () => {
-      expect(await failedBy(openStore, openOver)).toEqual(noticedBy)
-    })
-  }
-})
-
-/** The rules whose cases this store does not pass. */
-async function failedBy(...subject: Parameters<(typeof cases)[number]['run']>): Promise<string[]> {
-  const [openStore] = subject
-  const abilities = abilitiesOf(await openStore('any', { pruneInterval: false }))
-  const failed: string[] = []
-  for (const { rule, run } of casesFor(abilities)) await run(...subject).catch(() => failed.push(rule))
-  return failed
-}

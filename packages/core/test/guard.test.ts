@@ -51,17 +51,20 @@ describe('a call that may succeed a moment later', () => {
 
   test('is a 503 with the reason once its time is over, and then calls fail fast until a ping is answered', async () => {
     let isDown = true
-    const store = storeOver((sound) => ({
-      read: (key, call) => {
-        if (isDown) throw new TryAgain(refused)
-        return sound.read(key, call)
-      },
-      ping: async () => {
-        if (isDown) throw refused
-      },
-    }))
+    const store = storeOver(
+      (sound) => ({
+        read: (key, call) => {
+          if (isDown) throw new TryAgain(refused)
+          return sound.read(key, call)
+        },
+        ping: async () => {
+          if (isDown) throw refused
+        },
+      }),
+      { timeout: 1500 },
+    )
     await expect(store.get('id')).rejects.toMatchObject({ ...unavailable, cause: { message: refused.message } })
-    expect(await timed(store.get('id')), 'far below a deadline').toBeLessThan(200)
+    expect(await timed(store.get('id')), 'far below a deadline').toBeLessThan(1000)
     isDown = false
     await expect.poll(() => store.get('id').catch(() => 'down')).toBeNull()
   })
@@ -225,6 +228,20 @@ describe('a request', () => {
     expect(performance.now() - begun).toBeLessThan(timeout + 1000)
   })
 
+  test('waits for one deadline, the end of its session and the save of the new one together', async () => {
+    const timeout = 1500
+    const refusing = (): never => {
+      throw new TryAgain(new Error('READONLY'))
+    }
+    const store = storeOver(() => ({ write: refusing, remove: refusing, ping: async () => {} }), { timeout })
+    const begun = performance.now()
+    const error = await new Promise((resolve) => {
+      store.destroy('old', () => store.set('new', { regenerate() {}, reload() {} } as never, resolve))
+    })
+    expect(error).toMatchObject(unavailable)
+    expect(performance.now() - begun).toBeLessThan(timeout + 1000)
+  })
+
   test('whose save failed in a stall saves the second time, on a server that answers, however far it is', async () => {
     let isStalled = false
     const store = storeOver((sound) => ({
@@ -246,19 +263,92 @@ describe('a request', () => {
   })
 })
 
-test('time in which the event loop is blocked is not the server’s: an answer in the socket is read', async () => {
-  const store = storeOver((sound) => ({
-    read: async (key, call) => {
-      await sleep(1) // sent before the block
-      for (let turn = 0; turn < 20; turn += 1) await sleep(1) // a handshake of several turns after it
-      return sound.read(key, call)
+describe('time in which the event loop is blocked is not the server’s', () => {
+  /** For three times the timeout. */
+  function block(): void {
+    const end = performance.now() + 1200
+    while (performance.now() < end);
+  }
+
+  test('an answer in the socket is read', async () => {
+    const store = storeOver((sound) => ({
+      read: async (key, call) => {
+        await sleep(1) // sent before the block
+        for (let turn = 0; turn < 20; turn += 1) await sleep(1) // a handshake of several turns after it
+        return sound.read(key, call)
+      },
+    }))
+    const answer = store.get('id')
+    await sleep(5)
+    block()
+    expect(await answer).toBeNull()
+  })
+
+  const moments = {
+    'while the answer is on its way': async () => {
+      setTimeout(block, 1)
+      await sleep(2)
+      await sleep(1)
     },
-  }))
-  const answer = store.get('id')
-  await sleep(5)
-  const end = performance.now() + 1200
-  while (performance.now() < end); // three times the timeout
-  expect(await answer).toBeNull()
+    'at the very turn at which the answer comes': async () => {
+      await sleep(1)
+      block()
+    },
+  }
+  describe.each(Object.entries(moments))('%s:', (_, blocked) => {
+    /** A store over a server that answers later, and the first time after `blocksNext` with a block. */
+    function open() {
+      let next: () => Promise<unknown> = () => sleep(1)
+      const pause = async () => {
+        const now = next
+        next = () => sleep(1)
+        await now()
+      }
+      const store = storeOver((sound) => ({
+        read: async (...given) => {
+          await pause()
+          return sound.read(...given)
+        },
+        replace: async (...given) => {
+          await pause()
+          return sound.replace(...given)
+        },
+      }))
+      const answersAfter = (wait: () => Promise<unknown>) => {
+        next = wait
+      }
+      return { store, answersAfter }
+    }
+
+    test('saves that wait for their turn get it', async () => {
+      const { store, answersAfter } = open()
+      await store.set('id', {})
+      const sessions = await Promise.all([0, 1, 2].map(() => store.get('id')))
+      answersAfter(blocked)
+      await Promise.all(sessions.map((session, n) => store.set('id', { ...session, [`k${n}`]: n })))
+      expect(await store.get('id')).toMatchObject({ k0: 0, k1: 1, k2: 2 })
+    })
+
+    test('a save that has to merge does so', async () => {
+      const { store, answersAfter } = open()
+      await store.set('id', {})
+      const [ours, theirs] = [await store.get('id'), await store.get('id')]
+      await store.set('id', { ...theirs, theirs: 1 })
+      answersAfter(blocked)
+      await store.set('id', { ...ours, ours: 1 })
+      expect(await store.get('id')).toMatchObject({ ours: 1, theirs: 1 })
+    })
+
+    test('the save after a load has its full time', async () => {
+      const { store, answersAfter } = open()
+      await store.set('id', {})
+      answersAfter(blocked)
+      const session = await store.get('id')
+      answersAfter(() => sleep(300))
+      await store.set('id', { ...session, a: 1 })
+      expect(await store.get('id')).toMatchObject({ a: 1 })
+    })
+  })
 })
 
 describe('a touch that the server refuses', () => {

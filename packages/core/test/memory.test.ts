@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { abilitiesOf, casesFor } from '../src/conformance/index.ts'
 import { MemoryStore, SessionStore, type StoreOptions } from '../src/index.ts'
 
-const abilities = ['ping', 'insert', 'prune', 'count', 'scan', 'clear', 'findByUser', 'removeOfUser'] as const
+const abilities = ['ping', 'insert', 'prune', 'count', 'scan', 'clear', 'findByUser', 'removeOfUser', 'check'] as const
 
 describe('MemoryStore keeps the contract', () => {
   test('it can do all that is optional', () => {

@@ -1,5 +1,5 @@
 import { Browser, buildApp } from '@session-stores/testing'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, Session } from 'fastify'
 import { afterEach, describe, expect, test } from 'vitest'
 import { MemoryStore, SessionStore, type StoreOptions } from '../src/index.ts'
 import { memoryWith } from './backends.ts'
@@ -93,6 +93,32 @@ describe('regenerate() after another request has logged out', () => {
     await browser.post('/carry-over-after-log-out')
     expect(await store.count()).toBe(0)
     expect(await browser.get('/me')).toEqual({})
+  })
+
+  test('… and drops nothing of the requests whose answers come at the same turn', async () => {
+    let reads = 0
+    const backend = memoryWith((sound) => ({
+      async read(...given) {
+        reads += 1
+        for (let n = 0; n < reads; n += 1) await undefined // one after the other, before anything else happens
+        return sound.read(...given)
+      },
+      remove: async (...given) => sound.remove(...given),
+    }))
+    const store = new SessionStore(backend)
+    const others = Array.from({ length: 20 }, (_, n) => `other${n}`)
+    for (const id of ['ended', ...others]) await store.set(id, { a: 1 })
+    await store.get('ended')
+    await new SessionStore(backend).destroy('ended') // in another process
+    reads = 0
+    const change = (id: string) =>
+      new Promise((resolve) => {
+        store.get(id, (_, session) => {
+          store.set(id, { ...session, regenerate() {}, reload() {}, a: 2 } as Session, resolve)
+        })
+      })
+    await Promise.all([new Promise((resolve) => store.destroy('ended', resolve)), ...others.map(change)])
+    for (const id of others) expect(await store.get(id)).toMatchObject({ a: 2 })
   })
 
   test('… but a log-in that begins with an empty session works', async () => {

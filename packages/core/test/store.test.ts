@@ -1,4 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { MemoryStore, newVersion, type OperationContext, SessionStore } from '../src/index.ts'
 import { memoryWith } from './backends.ts'
@@ -352,12 +353,35 @@ test('scan shows live sessions by handle, with their times', async () => {
   ])
 })
 
+test('a session is found by its handle, as a scan shows it', async () => {
+  const store = new MemoryStore({ now: clock, userOf: ({ user }) => user })
+  await store.set('id', { cookie: cookie(), user: 'ada' })
+  const { value: scanned } = await store.scan().next()
+  const found = await store.getByHandle(store.handleOf('id'))
+  expect(found).toEqual(scanned)
+  expect(found).toMatchObject({ userId: 'ada', session: { user: 'ada' }, expiresAt: now + HOUR })
+  await expect(store.getByHandle('id')).rejects.toThrow(
+    'the handle must be one that listByUser, scan or handleOf answered',
+  )
+  expect(await store.getByHandle(store.handleOf('another'))).toBeNull()
+  await store.backend.write(store.handleOf('odd'), { data: 'odd', createdAt: now, expiresAt: now + HOUR }, newVersion())
+  expect(await store.getByHandle(store.handleOf('odd'))).toBeNull()
+  now += HOUR
+  expect(await store.getByHandle(store.handleOf('id'))).toBeNull()
+})
+
 test('prune deletes what has expired, in batches, and answers how many', async () => {
   const store = new MemoryStore({ now: clock, pruneInterval: false })
   for (let n = 0; n < 2500; n += 1) await store.set(`id${n}`, { cookie: cookie(n % 2 ? HOUR : 1000) })
   now += 1000
   expect(await Promise.all([store.prune(), store.prune()])).toEqual([1250, 1250])
-  expect(await store.count()).toBe(1250)
+  const progress: number[] = []
+  expect(await store.count({ onProgress: (counted) => progress.push(counted) })).toBe(1250)
+  expect(progress.at(-1)).toBe(1250)
+  now += HOUR
+  progress.length = 0
+  expect(await store.prune({ onProgress: (removed) => progress.push(removed) })).toBe(1250)
+  expect(progress).toEqual([1000, 1250])
 })
 
 describe('a callback that throws', () => {
@@ -400,3 +424,15 @@ test('what a loaded session prints and lists shows no snapshot data', async () =
   expect(JSON.stringify(session)).toBe('{"a":1}')
   expect(inspect(session['~loaded'], { showHidden: true, depth: 5 })).not.toContain('"a"')
 })
+
+test.each(['count', 'clear', 'prune'] as const)(
+  '%s() under way ends when the store is closed, with an error',
+  async (operation) => {
+    const endless = async () => ({ next: 'more', count: 1, removed: 1 })
+    const store = new SessionStore(memoryWith({ count: endless, clear: endless, prune: endless }))
+    const underWay = store[operation]()
+    await sleep(5)
+    await store.close()
+    await expect(underWay).rejects.toMatchObject({ code: 'SESSION_STORE_CLOSED' })
+  },
+)

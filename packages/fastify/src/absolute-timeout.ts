@@ -36,6 +36,16 @@ export class AbsoluteTimeout {
     }
   }
 
+  /** When the session that this request loaded began, in ms since the epoch; undefined for a new one. */
+  beginningOf(request: FastifyRequest): number | undefined {
+    return this.#loaded.get(request)?.createdAt
+  }
+
+  /** Has the request's session, which is new, count from this time on. @param createdAt ms since the epoch */
+  setBeginning(request: FastifyRequest, createdAt: number): void {
+    this.#loaded.set(request, { id: request.session.sessionId, createdAt })
+  }
+
   /** For an `onSend` hook before the plugin's own. */
   save(request: FastifyRequest): void {
     const { session } = request

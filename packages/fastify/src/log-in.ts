@@ -30,18 +30,38 @@ export async function logIn(
   data: SessionFields,
   { keep = [] }: LogInOptions = {},
 ): Promise<void> {
-  settingsOf(request)
-  const { session } = request
-  if (!session?.sessionId) {
-    throw new TypeError(
-      'there is no session to log in to: it was ended before in this request, or the route is outside cookie.path',
-    )
-  }
+  const session = sessionOf(request)
   const kept = keep.length > 0 && !(await isGone(request)) ? keep.map((key) => [key, session.get(key)] as const) : []
   await session.regenerate()
-  for (const [key, value] of [...kept, ...Object.entries(data)]) {
-    if (!bound.includes(key) && value !== undefined) request.session.set(key as never, value as never)
+  setFields(request, [...kept, ...Object.entries(data)])
+}
+
+/**
+ * Gives the session a new id and keeps all else: what it holds, its cookie's age, and when it began, from which
+ * `absoluteTimeout` goes on counting.
+ * For sessions that get a new id every now and then (OWASP Session Management Cheat Sheet, "Renewal Timeout"); where a user
+ * gains rights, `logIn` begins a new session.
+ *
+ * A session that has been ended meanwhile, such as by a log-out in another window, stays ended: the new one is empty.
+ *
+ * Fails with the store's error when the store cannot be reached; the session keeps its id then.
+ *
+ * @throws TypeError when the request has no session
+ */
+export async function renewId(request: FastifyRequest): Promise<void> {
+  const { timeout } = settingsOf(request)
+  const session = sessionOf(request)
+  if (await isGone(request)) {
+    await session.regenerate()
+    return
   }
+  const fields = Object.entries(session)
+  const maxAge = session.cookie.originalMaxAge
+  const createdAt = timeout?.beginningOf(request)
+  await session.regenerate()
+  setFields(request, fields)
+  if (typeof maxAge === 'number') request.session.cookie.maxAge = maxAge
+  if (createdAt !== undefined) timeout?.setBeginning(request, createdAt)
 }
 
 /**
@@ -53,6 +73,18 @@ export async function logIn(
 export async function logOut(request: FastifyRequest, reply: FastifyReply): Promise<void> {
   if (request.session?.sessionId) await request.session.destroy()
   clearCookie(request, reply, settingsOf(request))
+}
+
+function sessionOf(request: FastifyRequest): FastifyRequest['session'] {
+  settingsOf(request)
+  if (request.session?.sessionId) return request.session
+  throw new TypeError('this request has no session: it was ended before, or the route is outside cookie.path')
+}
+
+function setFields({ session }: FastifyRequest, fields: ReadonlyArray<readonly [key: string, value: unknown]>): void {
+  for (const [key, value] of fields) {
+    if (!bound.includes(key) && value !== undefined) session.set(key as never, value as never)
+  }
 }
 
 /** Whether the session that this request loaded is not there any more. */

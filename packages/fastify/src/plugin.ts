@@ -30,7 +30,7 @@ async function registerSessions(app: FastifyInstance, options: SessionsOptions):
   const guard = new ReplyGuard(store)
   const timeout = absoluteTimeout === false ? undefined : new AbsoluteTimeout(absoluteTimeout, settings)
 
-  keepSettings(app, { ...settings, onStoreError: (error) => guard.note(error) })
+  keepSettings(app, { ...settings, timeout, onStoreError: (error) => guard.note(error) })
   warnAtStart(app, settings)
   drainBeforeClose(app, settings.closeTimeout)
   if (!app.hasReplyDecorator('setCookie')) await app.register(fastifyCookie)

@@ -1,10 +1,12 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { AbsoluteTimeout } from './absolute-timeout.ts'
 import type { Settings } from './options.ts'
 
 /** The decorator of an application under which the plugin's functions find its settings. */
 const SETTINGS = Symbol('@session-stores/fastify')
 
 export interface KeptSettings extends Settings {
+  timeout: AbsoluteTimeout | undefined
   /** To be called with an error of the store before it is handed on. */
   onStoreError(error: unknown): void
 }

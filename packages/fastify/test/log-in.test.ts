@@ -1,7 +1,7 @@
 import { Gate } from '@session-stores/testing'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { expect, test } from 'vitest'
-import { logIn, logOut } from '../src/index.ts'
+import { logIn, logOut, renewId } from '../src/index.ts'
 import { describeOnStores, type MakeStore, Site } from './setup.ts'
 
 describeOnStores('logIn and logOut', (makeStore) => {
@@ -90,6 +90,34 @@ describeOnStores('logIn and logOut', (makeStore) => {
     expect((await browser.get('/session')).body).toBe('{"user":"ada","visits":1}')
   })
 
+  test('a new id for the same session: it holds what it held, and the old id is dead', async () => {
+    const gate = new Gate()
+    gate.open()
+    await using site = await open(makeStore, gate)
+    const browser = site.browser()
+    await browser.post('/cart')
+    await browser.post('/log-in-with-cart')
+    const before = await browser.copy()
+    await browser.post('/slow-new-id')
+    expect(await browser.cookie()).not.toBe(await before.cookie())
+    expect((await browser.get('/session')).body).toBe('{"cart":["tea"],"user":"ada"}')
+    expect((await before.get('/session')).body).toBe('{}')
+  })
+
+  test('there is no new id for a session that was ended meanwhile', async () => {
+    const gate = new Gate()
+    await using site = await open(makeStore, gate)
+    const browser = site.browser()
+    await browser.post('/log-in')
+    const slow = await browser.copy()
+    const renewing = slow.post('/slow-new-id')
+    await gate.entered(1)
+    await browser.post('/log-out')
+    gate.open()
+    await renewing
+    expect((await slow.get('/session')).body).toBe('{}')
+  })
+
   test('an old session that is spread into the new one does not bring its id along', async () => {
     await using site = await open(makeStore)
     const browser = site.browser()
@@ -105,7 +133,7 @@ describeOnStores('logIn and logOut', (makeStore) => {
     await using site = await open(makeStore)
     const answer = await site.browser().post('/log-out-and-in')
     expect(answer.status).toBe(500)
-    expect(answer.body).toContain('there is no session to log in to')
+    expect(answer.body).toContain('this request has no session')
   })
 })
 
@@ -147,6 +175,11 @@ function routes(app: FastifyInstance, gate: Gate): void {
   app.post('/slow-renew', async (request) => {
     await gate.pass()
     await logIn(request, { visits: 1 }, { keep: ['user'] })
+    return 'ok'
+  })
+  app.post('/slow-new-id', async (request) => {
+    await gate.pass()
+    await renewId(request)
     return 'ok'
   })
   app.post('/log-out', async (request, reply) => {

@@ -1,7 +1,7 @@
 import fastifySession from '@fastify/session'
 import type { FastifyInstance } from 'fastify'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { logIn } from '../src/index.ts'
+import { logIn, renewId } from '../src/index.ts'
 import { describeOnStores, Site, type SiteOptions } from './setup.ts'
 
 const MINUTE = 60_000
@@ -27,6 +27,21 @@ describeOnStores('a session', (makeStore) => {
     }
     pass(30 * MINUTE)
     expect(await userOf(site, cookie)).toBe('')
+  })
+
+  test('ends 8 hours after it began, however often it got a new id, and keeps the age of its cookie', async () => {
+    await using site = await open({ store: makeStore() })
+    const browser = site.browser()
+    await browser.post('/begin-for-two-hours')
+    for (let n = 0; n < 7; n += 1) {
+      pass(HOUR)
+      const old = await browser.cookie()
+      await browser.post('/new-id')
+      expect(await browser.cookie()).not.toBe(old)
+      expect(await userOf(site, await browser.cookie())).toBe('ada')
+    }
+    pass(HOUR)
+    expect(await userOf(site, await browser.cookie())).toBe('')
   })
 
   test('ends 8 hours after it began, however busy it is', async () => {
@@ -173,6 +188,15 @@ function open(options: SiteOptions): Promise<Site> {
 function routes(app: FastifyInstance): void {
   app.post('/begin', async ({ session }) => {
     session.user = 'ada'
+    return 'ok'
+  })
+  app.post('/begin-for-two-hours', async ({ session }) => {
+    session.user = 'ada'
+    session.cookie.maxAge = 2 * HOUR
+    return 'ok'
+  })
+  app.post('/new-id', async (request) => {
+    await renewId(request)
     return 'ok'
   })
   app.post('/begin-without-expiry', async ({ session }) => {

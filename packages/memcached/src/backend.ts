@@ -2,6 +2,10 @@ import {
   type Backend,
   type Batch,
   type Call,
+  type Change,
+  type ChangeAnswer,
+  type Expected,
+  type Finding,
   recordFromText,
   type SessionRecord,
   type StoredRecord,
@@ -10,8 +14,10 @@ import {
   withExpiry,
 } from '@session-stores/core'
 import { type CasToken, CasTokens } from './cas-tokens.ts'
+import { checkServer, unreachable } from './check.ts'
 import { exptimeFor } from './expiry.ts'
 import { checkSize, failure, type Item, itemOf } from './item.ts'
+import { changeMany, readMany } from './many.ts'
 import type { Found, Namespace } from './namespace.ts'
 import { type Command, isRefused, Opcode, Status, unexpected } from './protocol.ts'
 
@@ -109,6 +115,15 @@ export class MemcachedBackend implements Backend {
     throw unexpected(answer)
   }
 
+  readMany(keys: string[], call: Call): Promise<Array<StoredRecord | 'unreadable' | undefined | Error>> {
+    return readMany(this.#namespaceOf(keys[0] as string), keys, this.#casTokens, call)
+  }
+
+  changeMany(changes: Change[], call: Call): Promise<Array<ChangeAnswer | Error>> {
+    const namespace = this.#namespaceOf((changes[0] as Change).key)
+    return changeMany(namespace, changes, this.#casTokens, call, (change) => this.#changeOne(change, call))
+  }
+
   /** The server of the key; for what concerns the whole store, whichever answers first. */
   async ping({ key }: Work, call: Call): Promise<void> {
     if (key !== undefined) return this.#namespaceOf(key).ping(call, call.signal)
@@ -138,6 +153,17 @@ export class MemcachedBackend implements Backend {
     if (failed.length === 0) return {}
     if (failed.length === left.length) throw results.find((result) => result.status === 'rejected')?.reason
     return { next: failed.map((namespace) => this.#namespaces.indexOf(namespace)).join(' ') }
+  }
+
+  /** Each server. One of several that cannot be asked is a finding, once it was tried again. */
+  async check({ dataBytes }: Expected, call: Call): Promise<Finding[]> {
+    const results = await Promise.allSettled(this.#namespaces.map((each) => checkServer(each, dataBytes, call)))
+    const failed = results.find((result) => result.status === 'rejected')
+    const isAnyAsked = results.some((result) => result.status === 'fulfilled')
+    if (failed && (call.attempt === 1 || !isAnyAsked)) throw failed.reason
+    return results.flatMap((result, n) =>
+      result.status === 'fulfilled' ? result.value : [unreachable(this.#namespaces[n] as Namespace, result.reason)],
+    )
   }
 
   close(): void {
@@ -173,6 +199,21 @@ export class MemcachedBackend implements Backend {
     if (answer.status !== Status.ok) throw failure(answer, item)
     this.#casTokens.set(item.version, answer)
     return true
+  }
+
+  async #changeOne(change: Change, call: Call): Promise<ChangeAnswer> {
+    const { key } = change
+    switch (change.verb) {
+      case 'write':
+        await this.write(key, change.record, change.version, call)
+        return undefined
+      case 'replace':
+        return this.replace(key, change.record, change.version, change.expected, call)
+      case 'touch':
+        return this.touch(key, change.expiresAt, change.expected, change.userId, call)
+      case 'remove':
+        return this.remove(key, call)
+    }
   }
 
   #namespaceOf(key: string): Namespace {

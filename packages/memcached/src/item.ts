@@ -3,9 +3,6 @@ import { exptimeFor } from './expiry.ts'
 import type { Namespace } from './namespace.ts'
 import { type Answer, Status, unexpected } from './protocol.ts'
 
-/** What the server needs for an item besides key and value: its header, the cas and some terminators, generously. */
-const ITEM_OVERHEAD = 80
-
 /** A record as it is to be stored. */
 export interface Item {
   record: SessionRecord
@@ -20,8 +17,16 @@ export function itemOf(record: SessionRecord, version: Version, { now }: Call): 
 
 /** @throws SESSION_TOO_LARGE before the server sees the record */
 export async function checkSize(namespace: Namespace, key: string, item: Item, call: Call): Promise<void> {
-  const limit = (await namespace.itemBytes(call)) - namespace.itemKeyBytes(key) - ITEM_OVERHEAD
-  if (Buffer.byteLength(item.text) > limit) throw tooLarge(item, limit)
+  const limit = namespace.textBytes(key) ?? (await namespace.askTextBytes(key, call))
+  const error = tooLargeFor(item, limit)
+  if (error) throw error
+}
+
+/** @param limit in bytes of the item's text */
+export function tooLargeFor(item: Item, limit: number): Error | undefined {
+  // UTF-8 takes at most three bytes a UTF-16 unit: most items need no counting.
+  const fits = item.text.length * 3 <= limit || Buffer.byteLength(item.text) <= limit
+  return fits ? undefined : tooLarge(item, limit)
 }
 
 /** The error for an answer to a command that was to store this. */

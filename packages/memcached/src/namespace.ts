@@ -5,6 +5,8 @@ import { type Answer, type Command, Opcode, Status, unexpected } from './protoco
 import type { Server } from './server.ts'
 
 const GENERATION_BYTES = 16
+/** What the server needs for an item besides key and value: its header, the cas and some terminators, generously. */
+const ITEM_OVERHEAD = 80
 const NOOP: Command = { opcode: Opcode.noop }
 
 /** The answer to a command on an item, and the generation the item belongs to. */
@@ -42,6 +44,11 @@ export class Namespace {
     this.#readGeneration = { opcode: Opcode.getQuietly, key: `${prefix}generation` }
   }
 
+  /** The generation that the server had when it was asked last; undefined when it had none, or was not asked yet. */
+  get generation(): string | undefined {
+    return this.#generation ?? undefined
+  }
+
   /**
    * Runs one command on the item of this key. Answers undefined when the server has no generation, and therefore no
    * record.
@@ -67,6 +74,48 @@ export class Namespace {
     return { generation: answer.generation, cas: answer.cas, text: answer.value }
   }
 
+  /** What is stored under each of these keys. Where the server cannot answer for one, its place holds the error. */
+  async findMany(keys: readonly string[], call: Call): Promise<Array<Found | Error | undefined>> {
+    for (;;) {
+      const remembered = this.#generation
+      const commands: Command[] = [this.#readGeneration]
+      if (remembered) {
+        for (const key of keys) commands.push({ opcode: Opcode.getQuietly, key: this.#itemKey(remembered, key) })
+      }
+      commands.push(NOOP)
+      const answers = await this.server.connection().send(commands, call)
+      const generation = this.#generationIn(answers, remembered)
+      const found: Array<Found | Error | undefined> = new Array(keys.length).fill(undefined)
+      if (generation === undefined) return found
+      if (generation !== remembered) continue
+      for (const answer of answers) {
+        const isFound = answer.status === Status.ok
+        if (answer.command > 0 && answer.command <= keys.length) {
+          const { cas, value: text } = answer
+          found[answer.command - 1] = isFound ? { generation, cas, text } : unexpected(answer)
+        }
+      }
+      return found
+    }
+  }
+
+  /**
+   * Runs commands, each on the item of its key, in one packet; each must be one that is always answered. Answers undefined
+   * when the server has another generation, in which they make no sense.
+   */
+  async runMany(
+    within: string,
+    steps: ReadonlyArray<{ key: string; command: Command }>,
+    call: Call,
+  ): Promise<ItemAnswer[] | undefined> {
+    const remembered = this.#generation
+    const commands = [this.#readGeneration]
+    for (const { key, command } of steps) commands.push({ ...command, key: this.#itemKey(within, key) })
+    const answers = await this.server.connection().send(commands, call)
+    if (this.#generationIn(answers, remembered) !== within) return undefined
+    return answers.slice(1).map((answer) => ({ ...answer, generation: within }))
+  }
+
   /** Runs an ADD for this key. Where there is no generation, one is begun in the same round trip. */
   async add(key: string, command: Command, call: Call): Promise<ItemAnswer> {
     for (;;) {
@@ -74,6 +123,12 @@ export class Namespace {
         this.#generation === null ? await this.#begin(key, command, call) : await this.run(key, command, call)
       if (answer) return answer
     }
+  }
+
+  /** What the server says of itself, by name. */
+  async stats(call: Call): Promise<ReadonlyMap<string, string>> {
+    const answers = await this.server.connection().send([{ opcode: Opcode.stat }, NOOP], call)
+    return new Map(answers.map(({ key, value }) => [key, value]))
   }
 
   /** Puts every record that there is out of reach. */
@@ -88,18 +143,21 @@ export class Namespace {
     this.#generationIn(await this.server.ping([this.#readGeneration, NOOP], call, signal), remembered)
   }
 
-  /** How long the key of an item is on the server. */
-  itemKeyBytes(key: string): number {
-    return this.#prefix.length + GENERATION_BYTES + 1 + Buffer.byteLength(key)
+  /** How many bytes the server takes for the text under this key; undefined before it has told. */
+  textBytes(key: string): number | undefined {
+    const { itemBytes } = this.server.connection()
+    if (itemBytes === undefined) return undefined
+    const keyBytes = this.#prefix.length + GENERATION_BYTES + 1 + Buffer.byteLength(key)
+    return itemBytes - keyBytes - ITEM_OVERHEAD
   }
 
-  /** The server's limit for one item, see `Connection`. */
-  async itemBytes(call: Call): Promise<number> {
+  /** The same once the server has told. */
+  async askTextBytes(key: string, call: Call): Promise<number> {
     for (;;) {
-      const connection = this.server.connection()
-      if (connection.itemBytes !== undefined) return connection.itemBytes
+      const bytes = this.textBytes(key)
+      if (bytes !== undefined) return bytes
       const remembered = this.#generation
-      this.#generationIn(await connection.send([this.#readGeneration, NOOP], call), remembered)
+      this.#generationIn(await this.server.connection().send([this.#readGeneration, NOOP], call), remembered)
     }
   }
 

@@ -57,6 +57,7 @@ export class MemcachedStore<Session extends object = any> extends SessionStore<S
 }
 
 const CLIENT = "a client of memjs, from Client.create('host:11211')"
+const CLIENT_SETTING = 'client, from Client.create(servers, options)'
 
 const rules: OptionRules = {
   client: { wants: CLIENT, isRight: isClient },
@@ -68,4 +69,16 @@ const rules: OptionRules = {
 }
 
 /** What other stores call these options. */
-const elsewhere = { servers: 'client', keyPrefix: 'prefix' }
+const elsewhere = {
+  servers: CLIENT_SETTING,
+  hosts: CLIENT_SETTING,
+  username: CLIENT_SETTING,
+  password: CLIENT_SETTING,
+  retries: CLIENT_SETTING,
+  retry_delay: CLIENT_SETTING,
+  expires: 'ttl, in ms',
+  failover: 'never done: a session lives on one server',
+  logger: 'the diagnostics channels',
+  debug: 'the diagnostics channels',
+  keyPrefix: 'prefix',
+}

@@ -25,11 +25,24 @@ describe('a wrong option is named at once', () => {
     [{ client, prefix: '' }, /1 to 128 characters; got an empty string/],
     [{ client, ttl: '1d' }, /ttl must be/],
     [{ client, timeout: 0 }, /timeout must be/],
-    [{ client, expires: 5 }, /unknown option 'expires'/],
-    [{ servers: 'a:1' }, /unknown option 'servers': here it is client/],
+    [{ client, tll: 5 }, /unknown option 'tll': there are client, prefix, ttl, /],
   ])('%o', (options, message) => {
     expect(() => new MemcachedStore(options as never)).toThrow(TypeError)
     expect(() => new MemcachedStore(options as never)).toThrow(message)
+  })
+
+  test.each([
+    ['servers', ['127.0.0.1:11211'], 'client, from Client.create(servers, options)'],
+    ['username', 'ada', 'client, from Client.create(servers, options)'],
+    ['password', 'secret', 'client, from Client.create(servers, options)'],
+    ['retries', 2, 'client, from Client.create(servers, options)'],
+    ['expires', 5, 'ttl, in ms'],
+    ['failover', true, 'never done: a session lives on one server'],
+    ['logger', console, 'the diagnostics channels'],
+    ['debug', true, 'the diagnostics channels'],
+  ])('an option of connect-memjs is told by its name here: %s', (name, value, ours) => {
+    const attempt = () => new MemcachedStore({ client, [name]: value } as never)
+    expect(attempt).toThrow(`unknown option '${name}': here it is ${ours}`)
   })
 
   test('the options themselves are left alone', () => {

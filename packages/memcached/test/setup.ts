@@ -10,7 +10,7 @@ import { MemcachedStore, type MemcachedStoreOptions } from '../src/index.ts'
 export const noMemcached = process.env.SKIP_MEMCACHED === '1'
 
 /** What it can do beyond the five verbs. */
-export const abilities = ['ping', 'insert', 'clear'] as const
+export const abilities = ['ping', 'insert', 'clear', 'check'] as const
 
 /** So many servers for the tests of a `describe`. */
 export function useServers(count: number, ...options: string[]): () => MemcachedServer[] {

@@ -11,6 +11,7 @@ const OPERATIONS = Object.keys({
   touch: true,
   ping: true,
   prune: true,
+  check: true,
   count: true,
   scan: true,
   clear: true,

@@ -5,12 +5,15 @@ import type {
   Change,
   ChangeAnswer,
   Cutoff,
+  Expected,
+  Finding,
   KeyedRecord,
   SessionRecord,
   StoredRecord,
   Version,
   Work,
 } from '@session-stores/core'
+import { checkTable } from './check.ts'
 import type { Database } from './database.ts'
 import { arrayOf, type PostgresResult, type Values } from './driver.ts'
 import { changeMany, readMany } from './many.ts'
@@ -151,6 +154,10 @@ export class PostgresBackend implements Backend {
   async removeOfUser(userId: string, keys: string[], call: Call): Promise<number> {
     const { rowCount } = await this.#run('removeOfUser', [arrayOf(keys.map(idOf)), userId], call)
     return rowCount ?? 0
+  }
+
+  check(_: Expected, call: Call): Promise<Finding[]> {
+    return checkTable(this.#database, this.#schema, call)
   }
 
   async #run(statement: keyof Statements, values: Values, call: Call): Promise<PostgresResult> {

@@ -7,7 +7,7 @@ import { Semaphore } from './semaphore.ts'
 type Work<T> = (connection: Connection) => Promise<T>
 
 /** What of a call its statements go by. */
-export type StatementCall = Pick<Call, 'signal' | 'attempt' | 'note'>
+export type StatementCall = Pick<Call, 'isOver' | 'watch' | 'unwatch' | 'attempt' | 'note'>
 
 /** A connection that the pool lent before, or lends now. */
 export interface Connection {
@@ -24,6 +24,8 @@ export interface Connection {
 const SHARE_OF_READS = 1 / 4
 
 const NO_CONNECTION = new Error('the pool had no connection to lend, and could make none, in time')
+/** Reaches nobody: who asked has stopped waiting. */
+const GIVEN_UP = new Error('the call was given up')
 const NO_ANSWER = new Error('the server did not answer the statement in time')
 
 const pools = new WeakMap<PostgresPool, Connections>()
@@ -85,7 +87,6 @@ export class Connections {
     const begun = this.#next()
     const connection = await this.#checkOut(call, begun)
     call.note(NO_ANSWER)
-    const { signal } = call
     const sentAt = this.#next()
     const onAbort = () => {
       this.#doubt(sentAt)
@@ -93,16 +94,16 @@ export class Connections {
       // pooler the request finds its query only while the connection is there.
       void cancelQuery(connection.client).then(() => release(connection.client, true))
     }
-    signal.addEventListener('abort', onAbort)
+    call.watch(onAbort)
     try {
       const value = await work(connection)
-      if (signal.aborted) return value
+      if (call.isOver) return value
       connection.aliveAt = this.#next()
       if (!reads) this.#readOnlySince = undefined
       release(connection.client)
       return value
     } catch (error) {
-      if (signal.aborted) throw error
+      if (call.isOver) throw error
       const trouble = troubleOf(error)
       release(connection.client, trouble === 'lost' || trouble === 'read-only')
       if (trouble === 'lost') this.#doubt(sentAt)
@@ -111,17 +112,17 @@ export class Connections {
         ? new TryAgain(withoutData(error), { alone: trouble === 'collision' })
         : withoutData(error)
     } finally {
-      signal.removeEventListener('abort', onAbort)
+      call.unwatch(onAbort)
     }
   }
 
-  #checkOut({ signal, attempt }: StatementCall, begun: number): Promise<Connection> {
+  #checkOut(call: StatementCall, begun: number): Promise<Connection> {
     return new Promise((resolve, reject) => {
       const ask = () => {
-        if (signal.aborted) return reject(signal.reason)
+        if (call.isOver) return reject(GIVEN_UP)
         this.#pool.connect((error, client) => {
           if (client === undefined) {
-            return reject(attempt === 1 ? new TryAgain(withoutData(error)) : withoutData(error))
+            return reject(call.attempt === 1 ? new TryAgain(withoutData(error)) : withoutData(error))
           }
           hold(client)
           const connection = this.#known.get(client) ?? this.#add(client, 0)
@@ -129,8 +130,8 @@ export class Connections {
             release(client)
             return reject(new SessionDriverUnsupported())
           }
-          if (signal.aborted) {
-            reject(signal.reason)
+          if (call.isOver) {
+            reject(GIVEN_UP)
             // A microtask later: released within this callback, it would go to the next caller that has given up, recursively.
             return queueMicrotask(() => release(client))
           }

@@ -29,6 +29,14 @@ export class Database {
     })
   }
 
+  /** Whether there is a pooler in between, because of which no statement is prepared. */
+  sendsWhole(call: StatementCall): Promise<boolean> {
+    return this.#connections.use(call, true, async (connection) => {
+      connection.isDirect ??= await isDirect(connection.client)
+      return !connection.isDirect && !this.#mayPrepare(connection)
+    })
+  }
+
   /** Runs statements as one transaction. */
   transaction(call: StatementCall, work: (run: Run) => Promise<void>): Promise<void> {
     return this.#connections.use(call, false, async ({ client }) => {

@@ -48,9 +48,22 @@ export class Schema {
     this.#names = namesFor(options.schema, options.table)
   }
 
+  get names(): Names {
+    return this.#names
+  }
+
+  /** Whether the store is to make it without a write-ahead log. */
+  get unlogged(): boolean {
+    return this.#options.unlogged
+  }
+
+  get isMadeOnFirstUse(): boolean {
+    return this.#options.migrateOnFirstUse
+  }
+
   /** Looks for the table. Where that fails, the next use looks again. */
   async find(call: StatementCall): Promise<Statements> {
-    const version = await this.#version(call)
+    const version = await this.version(call)
     if (version < SCHEMA_VERSION && this.#options.migrateOnFirstUse) {
       await this.#migrateOnce().catch((error) => {
         if (sqlState(error) !== NOT_ALLOWED) throw error
@@ -88,9 +101,17 @@ export class Schema {
 
   async #migrate(): Promise<void> {
     const signal = AbortSignal.timeout(MIGRATION_TIMEOUT)
-    const call = { signal, attempt: 1, note() {} }
+    const call: StatementCall = {
+      get isOver() {
+        return signal.aborted
+      },
+      watch: (listener) => signal.addEventListener('abort', listener),
+      unwatch: (listener) => signal.removeEventListener('abort', listener),
+      attempt: 1,
+      note() {},
+    }
     const work = async () => {
-      if ((await this.#version(call)) === SCHEMA_VERSION) return
+      if ((await this.version(call)) === SCHEMA_VERSION) return
       await this.#database.transaction(call, (run) => this.#migrateIn(run))
     }
     // The pool may have no connection to lend, for ever.
@@ -129,8 +150,8 @@ export class Schema {
     )
   }
 
-  /** 0 when there is no table. */
-  async #version(call: StatementCall): Promise<number> {
+  /** What the table has; 0 when there is none. Makes nothing. */
+  async version(call: StatementCall): Promise<number> {
     const run: Run = (text, values = []) => this.#database.run({ text, reads: true }, values, call)
     try {
       if (!(await this.#locate(run))) return 0

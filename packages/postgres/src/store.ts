@@ -84,10 +84,17 @@ const rules: OptionRules = {
 
 /** What other stores call these options. */
 const elsewhere = {
-  client: 'pool',
+  client: 'pool, a Pool of pg',
+  conString: 'pool, a Pool of pg',
+  conObject: 'pool, a Pool of pg',
+  pgPromise: 'pool, a Pool of pg',
   tableName: 'table',
   schemaName: 'schema',
   createTableIfMissing: 'migrateOnFirstUse',
+  disableTouch: 'touchInterval, in ms',
+  pruneSessionInterval: 'pruneInterval, in ms',
+  pruneSessionRandomizedInterval: 'pruneInterval, which always varies',
+  errorLog: 'the diagnostics channels',
 }
 
 function check(options: PostgresStoreOptions): void {

@@ -159,6 +159,25 @@ describe.skipIf(noPostgres)('what is in the table', () => {
     expect(await store.backend.read(key)).toEqual({ record: { ...record, data: '{"a":2}' }, version: next })
   })
 
+  test('truncate behind a long transaction stops the requests, unless it has a lock_timeout', async () => {
+    const table = freshTable()
+    const store = await makeStore({ pool: pool(), table, timeout: 300 })
+    await store.set('id', { user: 'ada' })
+    const letGo = await hold(pool(), `select from ${table}`)
+    const bounded = pool().query(`begin; set local lock_timeout = '50ms'; truncate ${table}; commit`)
+    await expect(bounded).rejects.toMatchObject({ code: '55P03' })
+    expect((await store.get('id'))?.user).toBe('ada')
+    const unbounded = pool().query(`truncate ${table}`)
+    await until('it waits', async () => {
+      const { rows } = await pool().query(`select from pg_locks where not granted and relation = '${table}'::regclass`)
+      return rows.length > 0
+    })
+    await expect(store.get('id')).rejects.toMatchObject({ statusCode: 503 })
+    await letGo()
+    await unbounded
+    expect(await store.get('id')).toBeNull()
+  })
+
   test('strict isolation, set for the whole database, loses nothing', async () => {
     for (const level of ['repeatable read', 'serializable']) {
       const strict = testPool(server().url(), {

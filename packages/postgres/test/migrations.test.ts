@@ -371,8 +371,7 @@ describe('options', () => {
     ['preparedStatements', { pool, preparedStatements: 1 }, 'preparedStatements must be true or false; got 1'],
     ['migrateOnFirstUse', { pool, migrateOnFirstUse: null }, 'migrateOnFirstUse must be true or false; got null'],
     ['an option of every store', { pool, ttl: -1 }, 'ttl must be'],
-    ['a typo', { pool, tabel: 'typo' }, "unknown option 'tabel'"],
-    ['a name from elsewhere', { pool, tableName: 'session' }, "unknown option 'tableName': here it is table"],
+    ['a typo', { pool, tabel: 'typo' }, "unknown option 'tabel': there are pool, schema, table, unlogged, "],
     ['no options', null, 'options must be an object; got null'],
     ['a connection string', secretUrl, 'options must be an object; got a string'],
   ])('%s is refused when the store is made', (_, options, message) => {
@@ -385,6 +384,22 @@ describe('options', () => {
     expect(error).toBeInstanceOf(TypeError)
     expect((error as Error).message).toContain(message)
     expect(inspect(error)).not.toContain('the-secret')
+  })
+
+  test.each([
+    ['conString', secretUrl, 'pool, a Pool of pg'],
+    ['conObject', { connectionString: secretUrl }, 'pool, a Pool of pg'],
+    ['pgPromise', {}, 'pool, a Pool of pg'],
+    ['schemaName', 'app', 'schema'],
+    ['tableName', 'session', 'table'],
+    ['createTableIfMissing', true, 'migrateOnFirstUse'],
+    ['disableTouch', true, 'touchInterval, in ms'],
+    ['pruneSessionInterval', 900, 'pruneInterval, in ms'],
+    ['pruneSessionRandomizedInterval', false, 'pruneInterval, which always varies'],
+    ['errorLog', console.error, 'the diagnostics channels'],
+  ])('an option of connect-pg-simple is told by its name here: %s', (name, value, ours) => {
+    const attempt = () => new PostgresStore({ pool, [name]: value } as never)
+    expect(attempt).toThrow(`unknown option '${name}': here it is ${ours}`)
   })
 
   test('the options stay as they were given, and nothing is connected', () => {

@@ -5,7 +5,9 @@ import {
   type Change,
   type ChangeAnswer,
   type Cutoff,
+  type Expected,
   expiryField,
+  type Finding,
   type KeyedRecord,
   recordFromText,
   recordToText,
@@ -15,7 +17,8 @@ import {
   type Work,
 } from '@session-stores/core'
 import slotOf from 'cluster-key-slot'
-import { type Connection, isCluster, unprinted } from './driver.ts'
+import { checkServer } from './check.ts'
+import { addressOf, type Connection, isCluster, unprinted } from './driver.ts'
 import { Keyspace } from './keyspace.ts'
 import { changeMany, changeTogether, readMany } from './many.ts'
 import { type Argument, INSERT, REPLACE, run, type Script, TOUCH, WRITE } from './scripts.ts'
@@ -173,6 +176,20 @@ export class RedisBackend implements Backend {
       const commands = isCluster(driver) ? names.map((name) => [name]) : names.length > 0 ? [names] : []
       await Promise.all(commands.map((each) => driver.unlink(...each)))
       return { next }
+    })
+  }
+
+  /** In a Cluster: of each master. */
+  check(_: Expected, { now }: Call): Promise<Finding[]> {
+    return this.#connection.send(async (driver) => {
+      if (!isCluster(driver)) return checkServer(driver, now)
+      const ofEach = await Promise.all(
+        driver.nodes('master').map(async (server) => {
+          const findings = await checkServer(server, now)
+          return findings.map((finding) => ({ ...finding, what: `${addressOf(server)}: ${finding.what}` }))
+        }),
+      )
+      return ofEach.flat()
     })
   }
 

@@ -7,7 +7,7 @@ import {
   type StoredRecord,
 } from '@session-stores/core'
 import { type Connection, unprinted } from './driver.ts'
-import { type Argument, CHANGE_MANY, run } from './scripts.ts'
+import { CHANGE_MANY, NUMBER_WIDTH, run } from './scripts.ts'
 
 /** Many records by one command, from one server. */
 export async function readMany(
@@ -71,7 +71,7 @@ function* runsOf(changes: Change[]): Generator<Change[]> {
 }
 
 /**
- * By one script.
+ * By one script, which is given all but the keys in one piece: the driver works on each argument for itself.
  * @param keysFor the name of the session, then perhaps that of its user's index
  */
 export async function changeTogether(
@@ -81,23 +81,29 @@ export async function changeTogether(
   ttlOf: (expiresAt: number) => number,
 ): Promise<Array<ChangeAnswer | Error>> {
   const keys: string[] = []
-  const args: Argument[] = []
+  let text = ''
   for (const change of changes) {
-    const userId = 'record' in change ? change.record.userId : change.userId
-    const [name, index = name] = keysFor(change.key, userId) as [string, string?]
-    keys.push(name, index)
-    if (change.verb === 'touch') {
-      const { expected, expiresAt } = change
-      args.push('3', expected, expiryField(expiresAt), `${ttlOf(expiresAt)}`)
+    const isTouch = change.verb === 'touch'
+    const names = keysFor(change.key, isTouch ? change.userId : change.record.userId)
+    keys.push(...names)
+    text += `${isTouch ? 't' : 'r'}${names.length}${change.expected}`
+    if (isTouch) {
+      text += expiryField(change.expiresAt) + numberField(ttlOf(change.expiresAt))
     } else {
-      const { record, version, expected } = change
-      const value = unprinted(recordToText(record, version))
-      args.push('4', expected, version, value, `${ttlOf(record.expiresAt)}`)
+      const { record, version } = change
+      const value = recordToText(record, version)
+      text += version + numberField(ttlOf(record.expiresAt)) + numberField(Buffer.byteLength(value)) + value
     }
   }
-  const answers = await connection.send((redis) => run<Array<string | number>>(redis, CHANGE_MANY, keys, ...args))
+  const answers = await connection.send((redis) =>
+    run<Array<string | number>>(redis, CHANGE_MANY, keys, unprinted(text)),
+  )
   return answers.map((answer) => {
     if (typeof answer === 'number') return answer === 1
     return answer.startsWith('!') ? connection.refusal(answer.slice(1)) : (answer as ChangeAnswer)
   })
+}
+
+function numberField(value: number): string {
+  return `${value}`.padStart(NUMBER_WIDTH)
 }

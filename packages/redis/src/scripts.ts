@@ -109,20 +109,40 @@ export const TOUCH = script(`${INDEX}${TOUCHING}
 return touch(KEYS[1], KEYS[2], unpack(ARGV))
 `)
 
+/** How many characters a number has in the argument of `CHANGE_MANY`. */
+export const NUMBER_WIDTH = 16
+
 /**
- * Many replaces and touches. Two keys each, the second being the first again where there is no index; of arguments the number
- * of its own, then those of `REPLACE` or `TOUCH`. Answers for each what that would, or the text of its error behind a `!`.
+ * Many replaces and touches. Keys: of each the session's, and its user's index if it has one. One argument, which holds one
+ * behind the other: `r` or `t`, the number of its keys, the expected version; then for a replace the new version, the time to
+ * live in ms, the length of the value in bytes and the value; for a touch the new expiresAt and the time to live. Answers for
+ * each what `REPLACE` or `TOUCH` would, or the text of its error behind a `!`.
  */
 export const CHANGE_MANY = script(`${INDEX}${REPLACING}${TOUCHING}
-local answers = {}
 local at = 1
-for n = 1, #KEYS, 2 do
-  local count = tonumber(ARGV[at])
-  local index = KEYS[n + 1] ~= KEYS[n] and KEYS[n + 1] or nil
-  local ok, answer = pcall(count == 4 and replace or touch, KEYS[n], index, unpack(ARGV, at + 1, at + count))
+local function take(length)
+  local part = string.sub(ARGV[1], at, at + length - 1)
+  at = at + length
+  return part
+end
+local function number() return tonumber(take(${NUMBER_WIDTH})) end
+
+local answers = {}
+local n = 1
+while n <= #KEYS do
+  local verb, count, expected = take(1), tonumber(take(1)), take(24)
+  local key, index = KEYS[n], count == 2 and KEYS[n + 1] or nil
+  local ok, answer
+  if verb == 'r' then
+    local version, ttl, length = take(24), number(), number()
+    ok, answer = pcall(replace, key, index, expected, version, take(length), ttl)
+  else
+    local expires = take(16)
+    ok, answer = pcall(touch, key, index, expected, expires, number())
+  end
   if not ok then answer = '!' .. (type(answer) == 'table' and answer.err or tostring(answer)) end
   answers[#answers + 1] = answer
-  at = at + count + 1
+  n = n + count
 end
 return answers
 `)

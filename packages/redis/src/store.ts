@@ -56,7 +56,9 @@ const elsewhere = {
   port: 'client, a client of ioredis',
   socket: 'client, a client of ioredis',
   keyPrefix: 'prefix',
+  disableTTL: 'ttl, in ms',
   disableTouch: 'touchInterval, in ms',
+  scanCount: 'not needed',
 }
 
 function isClient(value: unknown): boolean {

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { type RedisClient, RedisStore } from '../src/index.ts'
 import { freshPrefix } from './drivers.ts'
 
-const abilities = ['ping', 'insert', 'count', 'scan', 'clear', 'findByUser', 'removeOfUser'] as const
+const abilities = ['ping', 'insert', 'count', 'scan', 'clear', 'findByUser', 'removeOfUser', 'check'] as const
 
 /** All that every store promises, on this client. */
 export function testContract(where: string, client: RedisClient): void {

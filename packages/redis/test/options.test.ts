@@ -31,9 +31,19 @@ test('a wrong option is refused by name', () => {
   expect(refused({ client, timeout: 0 })).toMatch(/^timeout must be /)
   expect(refused({ client, now: 5 })).toMatch(/^now must be /)
   expect(refused({ client, Prefix: 'a' })).toMatch(/^unknown option 'Prefix': there are client, prefix, /)
-  expect(refused({ client, disableTouch: true })).toBe("unknown option 'disableTouch': here it is touchInterval, in ms")
   expect(refused({ url: 'redis://127.0.0.1' })).toBe("unknown option 'url': here it is client, a client of ioredis")
   expect(refused({ client, prefix: 'a', ttl: 1000 })).toBe('accepted')
+})
+
+test.each([
+  ['ttl', () => 86_400, 'ttl must be a whole number of ms from 1 to 9007199254740991; got a function'],
+  ['disableTTL', true, "unknown option 'disableTTL': here it is ttl, in ms"],
+  ['disableTouch', true, "unknown option 'disableTouch': here it is touchInterval, in ms"],
+  ['scanCount', 100, "unknown option 'scanCount': here it is not needed"],
+  ['serializer', JSON, 'accepted'],
+  ['prefix', 'myapp:', 'accepted'],
+])('an option of connect-redis works or is told by its name here: %s', (name, value, answer) => {
+  expect(refused({ client, [name]: value })).toBe(answer)
 })
 
 test('no message shows what came, for it may hold a password', () => {

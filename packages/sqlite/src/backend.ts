@@ -4,6 +4,7 @@ import type {
   Change,
   ChangeAnswer,
   Cutoff,
+  Finding,
   KeyedRecord,
   SessionRecord,
   StoredRecord,
@@ -25,7 +26,7 @@ const WALK_BATCH = 2000
 /** The farthest time from the epoch that a date can have, in ms. */
 const MAX_TIME = 8.64e15
 /** The verbs that take no write lock. */
-const READS: ReadonlySet<Work['verb']> = new Set(['read', 'count', 'scan', 'findByUser', 'ping'])
+const READS: ReadonlySet<Work['verb']> = new Set(['read', 'count', 'scan', 'findByUser', 'ping', 'check'])
 
 interface Row {
   id: string
@@ -106,6 +107,10 @@ export class SqliteBackend implements Backend {
   ping(work: Work): void {
     if (this.partOf(work) === 'reads') this.#connection.read(() => this.#statements.ping.get())
     else this.#connection.transaction(() => {}) // takes the write lock, and writes nothing
+  }
+
+  check(): Finding[] {
+    return this.#connection.check()
   }
 
   close(): void {

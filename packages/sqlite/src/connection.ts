@@ -1,5 +1,6 @@
-import { TryAgain } from '@session-stores/core'
-import { type Driver, isBusy, pragma, type Statement, transaction } from './driver.ts'
+import { type Finding, TryAgain } from '@session-stores/core'
+import { checkDatabase } from './check.ts'
+import { type Driver, fileOf, isBusy, pragma, type Statement, transaction } from './driver.ts'
 import type { DatabaseFiles } from './files.ts'
 
 /** The two parts of a database that fail independently: while one process holds the write lock, all others still read. */
@@ -49,6 +50,10 @@ export class Connection {
   /** For statements that take effect together: as one transaction. */
   transaction<T>(work: () => T): T {
     return this.#run('writes', () => transaction(this.#driver, work))
+  }
+
+  check(): Finding[] {
+    return this.read(() => checkDatabase(fileOf(this.#driver), `${pragma(this.#driver, 'journal_mode')}`))
   }
 
   close(): void {

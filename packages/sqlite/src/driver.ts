@@ -142,6 +142,21 @@ export function pragma(driver: Driver, text: string): unknown {
   return Object.values(driver.prepare(`PRAGMA ${text}`).get() as object)[0]
 }
 
+/**
+ * The path of the file; empty for a database in memory.
+ * @throws TypeError when the database is closed
+ */
+export function fileOf(driver: Driver): string {
+  try {
+    // As a pragma, which does not read the file: it may be none of SQLite's.
+    const databases = driver.prepare('PRAGMA database_list').all() as Array<{ name: string; file: string | null }>
+    return databases.find(({ name }) => name === 'main')?.file ?? ''
+  } catch (cause) {
+    if (codeOf(cause) !== undefined) throw cause
+    throw new TypeError('database must be open; got a closed one', { cause })
+  }
+}
+
 /** Runs `work` as one transaction, which has the write lock from its beginning. */
 export function transaction<T>(driver: Driver, work: () => T): T {
   driver.exec('BEGIN IMMEDIATE')

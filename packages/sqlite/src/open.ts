@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Connection } from './connection.ts'
 import loadBetterSqlite3 from './driver.cjs'
-import { codeOf, type Driver, driverFor, isBusy, pragma, type SqliteDatabase } from './driver.ts'
+import { codeOf, type Driver, driverFor, fileOf, isBusy, pragma, type SqliteDatabase } from './driver.ts'
 import { createPrivate, DatabaseFiles } from './files.ts'
 import { prepareSchema } from './schema.ts'
 
@@ -62,18 +62,6 @@ export function useDatabase(database: SqliteDatabase): Connection {
   explained(name, () => whileBusy(() => prepareSchema(driver, name)))
   if (isReadonly(driver)) throw new TypeError('database must be open for writing; got a readonly one')
   return new Connection(driver, false, existsSync(file) ? new DatabaseFiles(file) : undefined)
-}
-
-/** The path of the file; empty for a database in memory. */
-function fileOf(driver: Driver): string {
-  try {
-    // As a pragma, which does not read the file: it may be none of SQLite's.
-    const databases = driver.prepare('PRAGMA database_list').all() as Array<{ name: string; file: string | null }>
-    return databases.find(({ name }) => name === 'main')?.file ?? ''
-  } catch (cause) {
-    if (codeOf(cause) !== undefined) throw cause
-    throw new TypeError('database must be open; got a closed one', { cause })
-  }
 }
 
 /** Found out by a change that is not carried out, since not every driver tells. */

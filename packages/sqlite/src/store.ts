@@ -76,7 +76,7 @@ const rules: OptionRules = {
 }
 
 /** What other stores call these options. */
-const elsewhere = { client: 'database', db: 'path', dir: 'path', expired: 'pruneInterval' }
+const elsewhere = { client: 'database', db: 'path', dir: 'path', table: 'not needed', expired: 'pruneInterval, in ms' }
 
 function check(options: SqliteStoreOptions): void {
   checkOptions(options, rules, elsewhere)

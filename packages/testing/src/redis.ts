@@ -164,13 +164,25 @@ export class RedisClusterServers {
     await this.whole()
   }
 
-  /** Resolves when all slots are served by three masters, each with a replica that is in step. */
+  /** Resolves when all slots are served by three masters, each with a replica that is in step, and all servers know it. */
   async whole(): Promise<void> {
     await until('the Cluster is whole', async () => {
       const states = await Promise.all(this.servers.map((server) => server.report('CLUSTER INFO')))
       if (!states.every((state) => /cluster_state:ok/.test(state) && /cluster_size:3\b/.test(state))) return false
-      return (await this.masters()).length === 3 && areInStep(this.servers, 3)
+      return (await this.masters()).length === 3 && (await this.#agree()) && areInStep(this.servers, 3)
     })
+  }
+
+  /** Whether all servers say the same of who has which slots. Until then, redis-cli moves no further ones. */
+  async #agree(): Promise<boolean> {
+    const views = await Promise.all(this.servers.map((server) => server.report('CLUSTER NODES')))
+    const owners = views.map((view) => {
+      const lines = view.split('\n').map((line) => line.split(' '))
+      const withSlots = lines.filter(({ length }) => length > 8)
+      return withSlots.map(([id, , , , , , , , ...slots]) => [id, ...slots].join(' ')).sort()
+    })
+    const [first, ...others] = owners.map((each) => each.join('\n'))
+    return !first?.includes('[') && others.every((each) => each === first)
   }
 
   /** Resolves when the replicas have all that their masters have now. */

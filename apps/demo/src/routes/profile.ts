@@ -1,7 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Activity } from '../activity.ts'
-import { cookieSettings } from '../session.ts'
+import { textFrom } from '../text.ts'
+import { duration } from '../time.ts'
 import { field, requireUser, show } from '../visitor.ts'
 
 const COLOURS = ['blue', 'green', 'plum', 'rust']
@@ -11,8 +12,7 @@ const SLOW = 4000
 
 export interface ProfileOptions {
   activity: Activity
-  storeName: string
-  https: boolean
+  cookieName: string
   /** ms */
   idleTimeout: number
   /** ms */
@@ -22,12 +22,11 @@ export interface ProfileOptions {
 
 /** What the session of somebody who is logged in holds, and two forms that change it. */
 export async function profileRoutes(app: FastifyInstance, options: ProfileOptions): Promise<void> {
-  const { activity, storeName, https, idleTimeout, absoluteTimeout, pause = wait } = options
+  const { activity, cookieName, idleTimeout, absoluteTimeout, pause = wait } = options
   app.addHook('preHandler', requireUser)
 
   app.get('/profile', (request, reply) =>
     show(request, reply, 'profile', {
-      storeName,
       colours: COLOURS,
       longestNote: LONGEST_NOTE,
       note: request.session.note ?? '',
@@ -37,7 +36,7 @@ export async function profileRoutes(app: FastifyInstance, options: ProfileOption
       ends: endsOf(request, absoluteTimeout),
       loggedInAt: new Date(request.session.loggedInAt ?? 0).toISOString(),
       fields: fieldsOf(request),
-      cookie: { ...request.session.cookie, name: cookieSettings(https).name },
+      cookie: { ...request.session.cookie, name: cookieName },
       activity,
     }),
   )
@@ -45,7 +44,7 @@ export async function profileRoutes(app: FastifyInstance, options: ProfileOption
   app.post('/note', async (request, reply) => {
     // A slow one has loaded the session by now and saves it later: what other requests did meanwhile must stay done.
     if (field(request, 'slow')) await pause(SLOW)
-    request.session.note = field(request, 'note').trim().slice(0, LONGEST_NOTE)
+    request.session.note = textFrom(field(request, 'note'), LONGEST_NOTE)
     return reply.redirect('/profile', 303)
   })
 
@@ -76,21 +75,9 @@ function endsOf({ session }: FastifyRequest, absoluteTimeout: number): { idle: E
 
 /** All the session holds, but for the secret that form tokens are made from. */
 function fieldsOf({ session }: FastifyRequest): Array<{ name: string; value: string }> {
-  const { userId, loggedInAt, note, colour, _csrf } = session
-  const fields = { userId, loggedInAt, note, colour, _csrf: _csrf && '(secret)' }
+  const { userId, passwordVersion, loggedInAt, device, note, colour, _csrf } = session
+  const fields = { userId, passwordVersion, loggedInAt, device, note, colour, _csrf: _csrf && '(secret)' }
   return Object.entries(fields).flatMap(([name, value]) =>
     value === undefined ? [] : [{ name, value: String(value) }],
   )
-}
-
-/** `2 h 5 min` */
-function duration(ms: number): string {
-  const seconds = Math.ceil(ms / 1000)
-  const parts = [
-    [Math.floor(seconds / 3600), 'h'],
-    [Math.floor(seconds / 60) % 60, 'min'],
-    [seconds % 60, 's'],
-  ] as const
-  const text = parts.filter(([count]) => count > 0).map(([count, unit]) => `${count}\u00a0${unit}`)
-  return text.join(' ') || '0\u00a0s'
 }

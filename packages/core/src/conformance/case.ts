@@ -5,7 +5,7 @@ import { SessionStore } from '../store.ts'
 import { Records } from './records.ts'
 
 /** What a backend can do beyond the five required verbs; found by looking whether the method is there. */
-export type Ability = 'ping' | 'insert' | 'prune' | 'count' | 'scan' | 'clear' | 'findByUser' | 'removeOfUser'
+export type Ability = 'ping' | 'insert' | 'prune' | 'count' | 'scan' | 'clear' | 'findByUser' | 'removeOfUser' | 'check'
 
 const abilities: readonly Ability[] = [
   'ping',
@@ -16,6 +16,7 @@ const abilities: readonly Ability[] = [
   'clear',
   'findByUser',
   'removeOfUser',
+  'check',
 ]
 
 /** The abilities of a store's backend. A store's own test states the ones it expects, so that losing one fails. */

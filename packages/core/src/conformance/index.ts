@@ -15,6 +15,7 @@
 import type { Ability, Case } from './case.ts'
 import { adoptingCases } from './cases/adopting.ts'
 import { batchCases } from './cases/batches.ts'
+import { checkCases } from './cases/check.ts'
 import { environmentCases } from './cases/environment.ts'
 import { expiryCases } from './cases/expiry.ts'
 import { factoryCases } from './cases/factory.ts'
@@ -48,6 +49,7 @@ export const cases: readonly Case[] = [
   ...givingUpCases,
   ...batchCases,
   ...userRecordCases,
+  ...checkCases,
   ...expiryCases,
   ...savingCases,
   ...mergingCases,

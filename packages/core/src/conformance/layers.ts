@@ -9,13 +9,13 @@ const VERBS: readonly Verb[] = [
   'remove',
   'insert',
   'ping',
-  'insert',
   'prune',
   'count',
   'scan',
   'clear',
   'findByUser',
   'removeOfUser',
+  'check',
 ]
 
 /** A call on its way from a store to the backend. */

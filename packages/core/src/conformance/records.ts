@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Cutoff, KeyedRecord, SessionRecord, StoredRecord, Version } from '../backend.ts'
 import { MAX_EXPIRES_AT } from '../expiry.ts'
 import type { GuardedBackend } from '../guard/guarded-backend.ts'
-import type { Limit } from '../guard/guarded-call.ts'
+import type { Limit } from '../guard/limit.ts'
 import type { SessionStore } from '../store.ts'
 import { newVersion } from '../version.ts'
 

@@ -1,3 +1,5 @@
+import { type Limit, moveOn } from './limit.ts'
+
 /** Something that ends at a moment on the clock of `performance.now()`. */
 export interface Timed {
   /** When `expire` is called; moves on by the time that the event loop was blocked. */
@@ -26,6 +28,12 @@ class Deadlines {
   #timer: NodeJS.Timeout | undefined
   #nextLook = Number.POSITIVE_INFINITY
 
+  /** How long the event loop has been blocked of which nobody has been told yet, in ms. */
+  untold(now: number): number {
+    const late = now - this.#nextLook
+    return late > BLOCKED ? late : 0
+  }
+
   add(timed: Timed): void {
     const now = performance.now()
     this.#pending.add(timed)
@@ -49,9 +57,10 @@ class Deadlines {
   }
 
   #look(): void {
-    this.#timer = undefined
     const now = performance.now()
     const blocked = now - this.#nextLook
+    this.#timer = undefined
+    this.#nextLook = Number.POSITIVE_INFINITY
     if (blocked > BLOCKED) for (const timed of this.#pending) timed.extend(blocked)
     // A timer comes before what the sockets hold: let that in first.
     setImmediate(() => this.#expire(now))
@@ -76,16 +85,16 @@ export const deadlines = new Deadlines()
 
 /**
  * The promise's outcome, unless the deadline comes first.
- * @param deadline on the clock of `performance.now()`
  * @param late makes the error to reject with then
  */
-export function byDeadline<T>(promise: Promise<T>, deadline: number, late: () => Error): Promise<T> {
+export function byDeadline<T>(promise: Promise<T>, limit: Limit, late: () => Error): Promise<T> {
   return new Promise((resolve, reject) => {
     const timed: Timed = {
-      due: deadline,
+      due: limit.deadline,
       expire: () => reject(late()),
       extend: (ms) => {
         timed.due += ms
+        moveOn(limit, timed.due)
       },
     }
     deadlines.add(timed)

@@ -6,8 +6,9 @@ import { type BackMessage, backChannel, type DownMessage, downChannel, type Stor
 import { isStoreError, SessionStoreUnavailable } from '../errors.ts'
 import { keyOf } from '../key.ts'
 import { Circuit, type CircuitOwner, type Outcome } from './circuit.ts'
-import { byDeadline } from './deadlines.ts'
-import { type CallOwner, GuardedCall, type Limit } from './guarded-call.ts'
+import { byDeadline, deadlines } from './deadlines.ts'
+import { type CallOwner, GuardedCall } from './guarded-call.ts'
+import type { Limit } from './limit.ts'
 import { scrubbed, secretsOf } from './scrub.ts'
 
 /** The least time that a call gets of a request that has waited for its whole time already, in ms. */
@@ -60,6 +61,15 @@ export class Guard implements CallOwner, CircuitOwner {
     return performance.now() + Math.max(this.timeout - waited, least)
   }
 
+  /**
+   * How long an operation has waited so far, in ms, without the time in which the event loop was blocked.
+   * @param begun when its deadline was set, on the clock of `performance.now()`
+   */
+  waited(begun: number, { blocked = 0 }: Limit): number {
+    const now = performance.now()
+    return Math.max(0, now - begun - blocked - deadlines.untold(now))
+  }
+
   /** Runs one verb of the backend. What the backend answers at once is answered at once. */
   run(verb: Verb, args: readonly unknown[], limit: Limit): Awaitable<unknown> {
     const begun = performance.now()
@@ -68,7 +78,9 @@ export class Guard implements CallOwner, CircuitOwner {
       const circuit = this.#circuits.get(this.#partOf(call))
       if (circuit?.isOpen) return circuit.enter(call)
     }
-    if (begun >= limit.deadline) throw this.#unavailable('no answer in time', call)
+    // After a block that nobody has been told of yet, the call is sent: it will get its time.
+    if (begun >= limit.deadline && begun - deadlines.untold(begun) >= limit.deadline)
+      throw this.#unavailable('no answer in time', call)
     call.firstSentAt = begun
     call.sentAt = begun
     let answer: Awaitable<unknown>
@@ -90,8 +102,8 @@ export class Guard implements CallOwner, CircuitOwner {
   }
 
   /** Waits for something of the store's own, such as a turn in a queue, by the same deadline. */
-  wait<T>(promise: Promise<T>, deadline: number): Promise<T> {
-    return byDeadline(promise, deadline, () => this.#unavailable('no answer in time'))
+  wait<T>(promise: Promise<T>, limit: Limit): Promise<T> {
+    return byDeadline(promise, limit, () => this.#unavailable('no answer in time'))
   }
 
   /** Stops pinging, for good. */

@@ -3,6 +3,8 @@ import type {
   Backend,
   Batch,
   Cutoff,
+  Expected,
+  Finding,
   KeyedRecord,
   SessionRecord,
   StoredRecord,
@@ -11,7 +13,7 @@ import type {
 import type { Work } from '../call.ts'
 import type { StoreIdentity } from '../diagnostics.ts'
 import { Guard } from './guard.ts'
-import type { Limit } from './guarded-call.ts'
+import type { Limit } from './limit.ts'
 
 /** The records as the rest of core uses them: a guarded backend, or a layer over it. */
 export type Records = Omit<GuardedBackend, 'guard'>
@@ -36,6 +38,7 @@ export class GuardedBackend implements Backend {
   readonly findByUser?: (userId: string, from?: string, limit?: Limit) => Awaitable<Batch & { records: KeyedRecord[] }>
   readonly removeOfUser?: (userId: string, keys: string[], limit?: Limit) => Awaitable<number>
   readonly ping?: (work?: Work, limit?: Limit) => Awaitable<void>
+  readonly check?: (expected: Expected, limit?: Limit) => Awaitable<Finding[]>
 
   /**
    * @param now the store's clock
@@ -56,6 +59,7 @@ export class GuardedBackend implements Backend {
     if (backend.removeOfUser) {
       this.removeOfUser = (userId, keys, limit) => this.#run('removeOfUser', [userId, keys], limit)
     }
+    if (backend.check) this.check = (expected, limit) => this.#run('check', [expected], limit)
     if (backend.ping) this.ping = (work = { verb: 'ping', key: undefined }, limit) => this.#run('ping', [work], limit)
   }
 

@@ -1,13 +1,6 @@
 import type { Call, Verb, Work } from '../call.ts'
 import { deadlines, type Timed } from './deadlines.ts'
-
-/** What a guarded verb needs to know of a call; without it, it may take the store's `timeout` from now. */
-export interface Limit {
-  /** On the clock of `performance.now()`. */
-  deadline: number
-  /** Filled in: how many calls went to the server together with this one. */
-  batchSize?: number | undefined
-}
+import { type Limit, moveOn } from './limit.ts'
 
 /** What a call reports to when its time is up. Must reject it. */
 export interface CallOwner {
@@ -44,6 +37,8 @@ export class GuardedCall implements Call, Work, Timed {
   #reject: ((reason: unknown) => void) | undefined
   #controller: AbortController | undefined
   #isRejected = false
+  /** Usually one at most. */
+  #listeners: Array<() => void> | undefined
   #extensions = 0
 
   constructor(owner: CallOwner, verb: Verb, args: readonly unknown[], now: number, limit: Limit) {
@@ -70,6 +65,21 @@ export class GuardedCall implements Call, Work, Timed {
     return this.#controller.signal
   }
 
+  get isOver(): boolean {
+    return this.#isRejected
+  }
+
+  watch(listener: () => void): void {
+    if (this.#listeners) this.#listeners.push(listener)
+    else this.#listeners = [listener]
+  }
+
+  unwatch(listener: () => void): void {
+    const listeners = this.#listeners
+    if (listeners?.[0] === listener && listeners.length === 1) this.#listeners = undefined
+    else this.#listeners = listeners?.filter((each) => each !== listener)
+  }
+
   note(reason: unknown): void {
     this.reason = reason
   }
@@ -93,6 +103,7 @@ export class GuardedCall implements Call, Work, Timed {
     this.#settle()
     this.#isRejected = true
     this.#controller?.abort()
+    for (const listener of this.#listeners ?? []) listener()
     this.#reject?.(reason)
   }
 
@@ -105,6 +116,10 @@ export class GuardedCall implements Call, Work, Timed {
     if (this.#extensions > MAX_EXTENSIONS) return
     this.deadline += ms
     this.due += ms
+    // As if it had been sent later: the server was not slow.
+    this.sentAt += ms
+    if (this.firstSentAt > 0) this.firstSentAt += ms
+    moveOn(this.#limit, this.deadline)
   }
 
   #settle(): void {

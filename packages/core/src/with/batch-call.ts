@@ -6,6 +6,8 @@ export class BatchCall implements Call {
   readonly attempt = 1
   readonly #calls: Call[]
   #controller: AbortController | undefined
+  /** What each of those who watch has the members call. */
+  readonly #watching = new Map<() => void, () => void>()
 
   /** @param calls of the members, at least one */
   constructor(calls: Call[]) {
@@ -22,21 +24,32 @@ export class BatchCall implements Call {
     return this.#controller.signal
   }
 
+  get isOver(): boolean {
+    return this.#calls.every(({ isOver }) => isOver)
+  }
+
+  watch(listener: () => void): void {
+    const onEnd = () => {
+      if (this.isOver) listener()
+    }
+    this.#watching.set(listener, onEnd)
+    for (const call of this.#calls) call.watch(onEnd)
+  }
+
+  unwatch(listener: () => void): void {
+    const onEnd = this.#watching.get(listener)
+    this.#watching.delete(listener)
+    if (onEnd) for (const call of this.#calls) call.unwatch(onEnd)
+  }
+
   note(reason: unknown): void {
     for (const call of this.#calls) call.note(reason)
   }
 
   #abortedWithLast(): AbortController {
     const controller = new AbortController()
-    let left = this.#calls.length
-    const onAbort = () => {
-      left -= 1
-      if (left === 0) controller.abort()
-    }
-    for (const { signal } of this.#calls) {
-      if (signal.aborted) onAbort()
-      else signal.addEventListener('abort', onAbort, { once: true })
-    }
+    if (this.isOver) controller.abort()
+    else this.watch(() => controller.abort())
     return controller
   }
 }

@@ -14,7 +14,8 @@ const MAX_CHARS = 256 * 1024
  * Gathers the calls of one turn of the event loop into one command of the server, where the backend can do that: a turn
  * holds many requests, and the driver's work for a command is most of what a call costs. The lone verb is used for a
  * batch of one, and for calls that are sent again. Each call has its own outcome, and only calls for the same part of the
- * server share a batch.
+ * server share a batch. Where the last call was alone in its turn, the next one goes at once if nothing is under way: it
+ * would most likely wait in vain.
  */
 export function batched(backend: Backend): Backend {
   if (backend.readMany === undefined && backend.changeMany === undefined) return backend
@@ -22,7 +23,10 @@ export function batched(backend: Backend): Backend {
 }
 
 /** The verbs that are no calls for one record, and stay as they are. */
-const PASSED_ON = ['insert', 'ping', 'partOf', 'prune', 'count', 'scan', 'clear', 'findByUser', 'removeOfUser'] as const
+const PASSED_ON = [
+  ...(['insert', 'ping', 'partOf', 'prune', 'count', 'scan', 'clear'] as const),
+  ...(['findByUser', 'removeOfUser', 'check'] as const),
+]
 
 class BatchedBackend implements Backend {
   readonly name: string
@@ -35,6 +39,7 @@ class BatchedBackend implements Backend {
   readonly clear?: NonNullable<Backend['clear']>
   readonly findByUser?: NonNullable<Backend['findByUser']>
   readonly removeOfUser?: NonNullable<Backend['removeOfUser']>
+  readonly check?: NonNullable<Backend['check']>
   readonly #inner: Backend
   readonly #reads: Batcher<string, StoredRecord | 'unreadable' | undefined>
   readonly #changes: Batcher<Change, ChangeAnswer>
@@ -115,25 +120,30 @@ interface Verbs<Item, Answer> {
 class Batcher<Item, Answer> {
   readonly #verbs: Verbs<Item, Answer>
   readonly #partOf: ((work: Work) => string) | undefined
-  readonly #isFirstMadeAtOnce: boolean
-  /** Whether a call has come in this turn of the event loop. */
+  readonly #isSynchronous: boolean
+  /** Whether the calls that wait are sent at the end of this turn of the event loop, and more may join them. */
   #isTurnOpen = false
+  /** How many commands have been sent and not been answered. */
+  #underWay = 0
+  /** Whether the last call was alone in its turn, and nothing else came until it was answered. */
+  #wasAlone = false
   /** By part of the server. */
   #waiting = new Map<string, Slot<Item, Answer>[]>()
 
   constructor(backend: Backend, verbs: Verbs<Item, Answer>) {
     this.#verbs = verbs
     this.#partOf = backend.partOf?.bind(backend)
-    this.#isFirstMadeAtOnce = backend.isSynchronous ?? false
+    this.#isSynchronous = backend.isSynchronous ?? false
   }
 
   add(item: Item, call: Call): Awaitable<Answer> {
     const { one, many, verb, key } = this.#verbs
     if (many === undefined || call.attempt > 1) return one(item, call)
     if (!this.#isTurnOpen) {
+      if (this.#wasAlone && this.#underWay === 0) return this.#sendNow(item, call)
       this.#isTurnOpen = true
       setImmediate(() => this.#flush())
-      if (this.#isFirstMadeAtOnce) return one(item, call)
+      if (this.#isSynchronous) return one(item, call)
     }
     const part = this.#partOf?.({ verb: verb(item), key: key(item) }) ?? ''
     const slot = new Slot<Item, Answer>(item, call)
@@ -143,10 +153,30 @@ class Batcher<Item, Answer> {
     return slot as unknown as Promise<Answer>
   }
 
+  #sendNow(item: Item, call: Call): Awaitable<Answer> {
+    const answer = this.#verbs.one(item, call)
+    if (!isPromise(answer)) return answer
+    const slot = new Slot<Item, Answer>(item, call)
+    this.#underWay += 1
+    answer.then(
+      (value) => {
+        this.#underWay -= 1
+        slot.settle(value)
+      },
+      (error) => {
+        this.#underWay -= 1
+        slot.fail(error)
+      },
+    )
+    return slot as unknown as Promise<Answer>
+  }
+
   #flush(): void {
     this.#isTurnOpen = false
     const waiting = this.#waiting
     this.#waiting = new Map()
+    const isAlone = waiting.size === 1 && [...waiting.values()][0]?.length === 1
+    this.#wasAlone = isAlone && this.#underWay === 0 && !this.#isSynchronous
     for (const slots of waiting.values()) {
       let batch: Slot<Item, Answer>[] = []
       let chars = 0
@@ -168,7 +198,7 @@ class Batcher<Item, Answer> {
     const { one, many } = this.#verbs
     const [first] = batch
     if (batch.length === 1 && first) {
-      answerTo(
+      this.#answerTo(
         () => one(first.item, first.call),
         (answer) => first.settle(answer),
         (error) => first.fail(error),
@@ -176,7 +206,7 @@ class Batcher<Item, Answer> {
       return
     }
     for (const { call } of batch) call.batchSize = batch.length
-    answerTo(
+    this.#answerTo(
       () => (many as NonNullable<typeof many>)(batch.map(itemOf), new BatchCall(batch.map(callOf))),
       (answers) => {
         for (const [n, slot] of batch.entries()) {
@@ -187,6 +217,32 @@ class Batcher<Item, Answer> {
       (error) => {
         const clean = withoutBatch(error, batch.map(itemOf))
         for (const slot of batch) slot.fail(clean)
+      },
+    )
+  }
+
+  /** Sees to what the work answers, now or later, or throws. */
+  #answerTo<T>(work: () => Awaitable<T>, onAnswer: (answer: T) => void, onFailure: (error: unknown) => void): void {
+    let answer: Awaitable<T>
+    try {
+      answer = work()
+    } catch (error) {
+      onFailure(error)
+      return
+    }
+    if (!isPromise(answer)) {
+      onAnswer(answer)
+      return
+    }
+    this.#underWay += 1
+    answer.then(
+      (value) => {
+        this.#underWay -= 1
+        onAnswer(value)
+      },
+      (error) => {
+        this.#underWay -= 1
+        onFailure(error)
       },
     )
   }
@@ -237,21 +293,4 @@ function itemOf<Item>({ item }: { item: Item }): Item {
 
 function callOf({ call }: { call: Call }): Call {
   return call
-}
-
-/** Sees to what the work answers, now or later, or throws. */
-function answerTo<T>(
-  work: () => Awaitable<T>,
-  onAnswer: (answer: T) => void,
-  onFailure: (error: unknown) => void,
-): void {
-  let answer: Awaitable<T>
-  try {
-    answer = work()
-  } catch (error) {
-    onFailure(error)
-    return
-  }
-  if (isPromise(answer)) answer.then(onAnswer, onFailure)
-  else onAnswer(answer)
 }

@@ -84,6 +84,11 @@ function optionalVerbs({ prune, count, clear, removeOfUser, ping }: Records): Pa
   }
 }
 
+/** How many bytes the seal of a text of so many bytes has. */
+export function sealedBytes(bytes: number, { hint }: EncryptionKey): number {
+  return LAYOUT.length + hint.length + 1 + Math.ceil(((NONCE_BYTES + bytes + TAG_BYTES) * 4) / 3)
+}
+
 function encrypt(text: string, recordKey: string, { key, hint }: EncryptionKey): string {
   const nonce = randomBytes(NONCE_BYTES)
   const cipher = createCipheriv(ALGORITHM, key, nonce).setAAD(associatedData(recordKey))

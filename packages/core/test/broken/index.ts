@@ -1,5 +1,6 @@
 import { brokenBatched } from './batched.ts'
 import { brokenBatches } from './batches.ts'
+import { brokenChecks } from './check.ts'
 import { brokenFactories } from './factories.ts'
 import { brokenGivingUp } from './giving-up.ts'
 import type { Broken } from './open.ts'
@@ -20,4 +21,5 @@ export const broken: Broken[] = [
   ...brokenInOutages,
   ...brokenBatched,
   ...brokenUsers,
+  ...brokenChecks,
 ]

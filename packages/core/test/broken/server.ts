@@ -37,6 +37,7 @@ export function newServer() {
     findByUser: (userId: string) => memory.findByUser?.(userId) as { records: KeyedRecord[] } & Batch,
     removeOfUser: (userId: string, keys: string[]) => memory.removeOfUser?.(userId, keys) as number,
     ping: () => {},
+    check: () => [],
     prune: (cutoff: Cutoff, from?: string) => {
       const { records, next } = batch(from)
       const over = records.filter(({ record }) => isOver(record, cutoff))

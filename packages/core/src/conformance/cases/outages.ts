@@ -207,6 +207,7 @@ function beginAll(store: SessionStore, session: TestSession, clock: Clock): Outc
     ...(backend.count && { count: store.count() }),
     ...(backend.scan && { scan: store.scan().next() }),
     ...(backend.clear && { clear: store.clear() }),
+    ...(backend.check && { check: store.check() }),
   }
   for (const [operation, outcome] of Object.entries(outcomes)) outcomes[operation] = outcome.catch((error) => error)
   return outcomes

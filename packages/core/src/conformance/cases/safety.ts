@@ -84,6 +84,7 @@ export const safetyCases = [
       count: () => store.count(),
       clear: () => store.clear(),
       scan: () => store.scan().next(),
+      check: () => store.check(),
     }
     for (const [ability, attempt] of Object.entries(attempts)) {
       if (store.backend[ability as keyof SessionStore['backend']] === undefined) {

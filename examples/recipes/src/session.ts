@@ -1,0 +1,8 @@
+declare module 'fastify' {
+  interface Session {
+    user?: string
+    visits?: number
+  }
+}
+
+export {}
