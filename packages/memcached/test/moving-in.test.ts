@@ -1,6 +1,5 @@
 import { createRequire } from 'node:module'
 import { expressStore } from '@session-stores/core/express'
-import { until } from '@session-stores/testing'
 import { type Move, movingInCases, type OldStore } from '@session-stores/testing/moving-in-cases'
 import type memjs from 'memjs'
 import { describe, test } from 'vitest'
