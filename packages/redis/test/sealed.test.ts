@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expectSealed } from '@session-stores/testing'
 import { RedisServer } from '@session-stores/testing/redis'
@@ -18,7 +18,10 @@ test('no word of a sealed session is in what Redis writes to disk: neither in it
   const client = ioredis.redis(server)
   const files = async () => {
     expect(await server.cli('SAVE')).toBe('OK')
-    return readFileSync(join(server.folder, 'dump.rdb'))
+    const log = join(server.folder, 'appendonlydir')
+    const written = readdirSync(log).map((name) => readFileSync(join(log, name)))
+    expect(Buffer.concat(written).includes('SET'), 'the log has commands').toBe(true)
+    return Buffer.concat([readFileSync(join(server.folder, 'dump.rdb')), ...written])
   }
   await expectSealed((options) => new RedisStore({ client, ...options }), files)
   client.disconnect()

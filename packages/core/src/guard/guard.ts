@@ -57,7 +57,8 @@ export class Guard implements CallOwner, CircuitOwner {
    * answers gets the time it usually takes
    */
   deadline(waited = 0): number {
-    const least = Math.min(Math.max(LEAST_TIME, ROOM * this.#usual), this.timeout)
+    // At most half a timeout: on a server with a queue, what is usual is the queue.
+    const least = Math.min(Math.max(LEAST_TIME, Math.min(ROOM * this.#usual, this.timeout / 2)), this.timeout)
     return performance.now() + Math.max(this.timeout - waited, least)
   }
 
