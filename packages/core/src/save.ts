@@ -97,9 +97,9 @@ export class Saver {
     return !removed && this.#recent.wasThere(key)
   }
 
-  /** No session is to begin under this key. */
+  /** No session is to begin under this key, as if there had been one that was ended: nor is one that is regenerated from it. */
   bar(key: string): void {
-    this.#recent.add(key, false)
+    this.#recent.add(key, true)
   }
 
   /** The mark on a loaded session by which `save` will recognise it. */
