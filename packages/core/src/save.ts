@@ -372,7 +372,7 @@ export class Saver {
 
   #loadedState(stored: StoredRecord, session: object, waited: Waited): SnapshotState {
     const loadedAt = this.#settings.now()
-    const asked = askedAtLoad(session, stored.record.expiresAt, loadedAt)
+    const asked = askedAtLoad(session, stored.record.expiresAt, loadedAt, this.#settings.ttl)
     return { base: stored.record.data, stored, asked, loadedAt, waited }
   }
 
