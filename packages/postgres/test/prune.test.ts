@@ -104,7 +104,7 @@ describe.skipIf(noPostgres)('pruning', () => {
     const store = await makeStore({ pool: pool(), table })
     const now = Date.now()
     await pool().query(
-      `insert into ${table} select sha256(n::text::bytea), '{}', null, 0, $1::bigint - n * 3600000, 'v' || n
+      `insert into ${table} select sha256(n::text::bytea), '{}', null, 0, $1 - n * 3600000::bigint, 'v' || n
        from generate_series(3, 1002) n order by random()`,
       [now],
     )
