@@ -98,9 +98,9 @@ export class Saver {
     return !removed && this.#recent.wasThere(key)
   }
 
-  /** No session is to begin under this key. */
+  /** No session is to begin under this key, as if there had been one that was ended: nor is one that is regenerated from it. */
   bar(key: string): void {
-    this.#recent.add(key, false)
+    this.#recent.add(key, true)
   }
 
   /** The mark on a loaded session by which `save` will recognise it. */
@@ -378,7 +378,7 @@ export class Saver {
 
   #loadedState(stored: StoredRecord, session: object, waited: Waited): SnapshotState {
     const loadedAt = this.#settings.now()
-    const asked = askedAtLoad(session, stored.record.expiresAt, loadedAt)
+    const asked = askedAtLoad(session, stored.record.expiresAt, loadedAt, this.#settings.ttl)
     return { base: stored.record.data, stored, asked, loadedAt, waited }
   }
 

@@ -39,6 +39,12 @@ async function setUp(options: StoreOptions = {}) {
     await request.session.regenerate(['user' as never])
     return 'ok'
   })
+  app.post('/carry-over-twice-after-log-out', async (request) => {
+    await store.destroy(request.session.sessionId)
+    await request.session.regenerate(['user' as never])
+    await request.session.regenerate(['user' as never])
+    return 'ok'
+  })
   app.post('/log-in-after-log-out', async (request) => {
     await store.destroy(request.session.sessionId)
     await request.session.regenerate()
@@ -91,6 +97,14 @@ describe('regenerate() after another request has logged out', () => {
     const { store, browser } = await setUp()
     await browser.post('/login/ada')
     await browser.post('/carry-over-after-log-out')
+    expect(await store.count()).toBe(0)
+    expect(await browser.get('/me')).toEqual({})
+  })
+
+  test('… nor if it is called twice', async () => {
+    const { store, browser } = await setUp()
+    await browser.post('/login/ada')
+    await browser.post('/carry-over-twice-after-log-out')
     expect(await store.count()).toBe(0)
     expect(await browser.get('/me')).toEqual({})
   })

@@ -55,11 +55,10 @@ export async function renewId(request: FastifyRequest): Promise<void> {
     await session.regenerate()
     return
   }
-  const fields = Object.entries(session)
   const maxAge = session.cookie.originalMaxAge
   const createdAt = timeout?.beginningOf(request)
-  await session.regenerate()
-  setFields(request, fields)
+  // Carried over by the plugin itself: a store of this family then sees a log-out that falls in here, and stores nothing.
+  await session.regenerate(fieldsOf(session))
   if (typeof maxAge === 'number') request.session.cookie.maxAge = maxAge
   if (createdAt !== undefined) timeout?.setBeginning(request, createdAt)
 }
@@ -79,6 +78,10 @@ function sessionOf(request: FastifyRequest): FastifyRequest['session'] {
   settingsOf(request)
   if (request.session?.sessionId) return request.session
   throw new TypeError('this request has no session: it was ended before, or the route is outside cookie.path')
+}
+
+function fieldsOf(session: object): Array<keyof SessionFields> {
+  return Object.keys(session).filter((key) => !bound.includes(key)) as Array<keyof SessionFields>
 }
 
 function setFields({ session }: FastifyRequest, fields: ReadonlyArray<readonly [key: string, value: unknown]>): void {

@@ -118,6 +118,27 @@ describeOnStores('logIn and logOut', (makeStore) => {
     expect((await slow.get('/session')).body).toBe('{}')
   })
 
+  test('… nor for one that is ended while its new id is made', async () => {
+    const store = makeStore()
+    await using site = await Site.open({ store }, (app) => {
+      routes(app, new Gate())
+      app.post('/new-id', async (request) => {
+        const { get } = store
+        store.get = (id, callback) => {
+          store.get = get
+          // Right after it was looked whether the session is there, another request logs out
+          store.get(id, (...found) => store.destroy(id, () => callback(...found)))
+        }
+        await renewId(request)
+        return 'ok'
+      })
+    })
+    const browser = site.browser()
+    await browser.post('/log-in')
+    await browser.post('/new-id')
+    expect((await browser.get('/session')).body).toBe('{}')
+  })
+
   test('an old session that is spread into the new one does not bring its id along', async () => {
     await using site = await open(makeStore)
     const browser = site.browser()

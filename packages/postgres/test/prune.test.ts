@@ -99,6 +99,21 @@ describe.skipIf(noPostgres)('pruning', () => {
     expect(await left(table)).toEqual({ expired: 0, live: 0 })
   })
 
+  test('it begins with what has expired last, and so ends with the dead rows that a long transaction keeps', async () => {
+    const table = freshTable()
+    const store = await makeStore({ pool: pool(), table })
+    const now = Date.now()
+    await pool().query(
+      `insert into ${table} select sha256(n::text::bytea), '{}', null, 0, $1 - n * 3600000::bigint, 'v' || n
+       from generate_series(3, 1002) n order by random()`,
+      [now],
+    )
+    const batch = await store.backend.prune?.({ expiresAt: now, createdAt: -8.64e15 })
+    expect(batch).toMatchObject({ removed: 500 })
+    const { rows } = await pool().query(`select max(expires_at) as last, count(*)::int as left from ${table}`)
+    expect(rows).toEqual([{ last: `${now - 503 * 3_600_000}`, left: 500 }])
+  })
+
   test('rows of one moment, more than a batch of them, all go in one run', async () => {
     const table = freshTable()
     const store = await makeStore({ pool: pool(), table })

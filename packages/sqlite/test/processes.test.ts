@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect, isDeepStrictEqual } from 'node:util'
@@ -52,6 +53,23 @@ test('a process killed in the middle of its writes leaves every acknowledged ses
     else assert.deepEqual(found, contentsAfter(steps))
   }
   expect(steps.length).toBeGreaterThan(100)
+})
+
+test('a copy, taken as the README says while another process writes, is whole and has all that was acknowledged', async () => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+  const [, sql = ''] = /sqlite3 sessions\.sqlite "([^"]+)"/.exec(readme) ?? []
+  const [path, copy] = [newFile(), newFile()]
+  const worker = startWorker('crash-worker.ts', path, JSON.stringify({ does: 'save', n: 0 }))
+  const steps: Step[] = []
+  while (steps.length < 50) steps.push(JSON.parse((await worker.next()) as string))
+  const database = new Database(path)
+  database.exec(sql.replace('copy.sqlite', copy))
+  database.close()
+  await worker.kill()
+  for (const line of await worker.rest()) steps.push(JSON.parse(line))
+  steps.push(stepAfter(steps.at(-1) as Step)) // which it may have done before it could say so
+  const states = steps.slice(49).map((_, n) => contentsAfter(steps.slice(0, 50 + n)))
+  expect(states).toContainEqual(await contentsOf(copy))
 })
 
 describe('while another process holds the write lock', () => {

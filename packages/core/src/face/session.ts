@@ -80,13 +80,14 @@ export function holdsData(session: object): boolean {
 }
 
 /**
- * The expiry that a request asks for by loading a session: usually the stored one. But the plugin at once moves a cookie
- * with a `maxAge` to that long from now, which is earlier if the clock of the process that stored the session is ahead of
- * ours. Nobody asked for an earlier end, so that counts as asked for already.
+ * The expiry that a request asks for by loading a session: usually the stored one. But one that moves on by itself is at once
+ * moved to so long from now, which is earlier if the clock of the process that stored the session is ahead of ours. Nobody
+ * asked for an earlier end, so that counts as asked for already.
+ * @param ttl the store's option, for cookies without an expiry
  */
-export function askedAtLoad(session: object, storedExpiresAt: number, now: number): number {
-  const maxAge = cookieOf(session).originalMaxAge
-  return typeof maxAge === 'number' ? Math.min(now + maxAge, storedExpiresAt) : storedExpiresAt
+export function askedAtLoad(session: object, storedExpiresAt: number, now: number, ttl: number): number {
+  const lifetime = lifetimeOf(session, ttl)
+  return lifetime === undefined ? storedExpiresAt : Math.min(now + lifetime, storedExpiresAt)
 }
 
 function cookieOf(session: object): SessionData {

@@ -49,6 +49,7 @@ export const brokenFactories: Broken[] = [
       'S55',
       'S57',
       'S58',
+      'S59',
     ],
     openStore: (_, options) => new SessionStore(newServer(), options),
   },

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
+import { keyOf } from '../../key.ts'
 import type { OldStore } from '../../options.ts'
 import { defineCase } from '../case.ts'
-import { dataOf, LIFETIME, newSession } from '../data.ts'
+import { dataOf, LIFETIME, newSession, stored } from '../data.ts'
 
 /** A store as others write them: text by the raw id. */
 class PlainStore implements OldStore {
@@ -50,24 +51,29 @@ export const adoptingCases = [
   defineCase(
     'S59',
     'a process whose clock is five minutes off, either way, ends and shortens no session',
-    async ({ store, open, clock }) => {
+    async ({ open, records, clock }) => {
       const OFF = 5 * 60_000
       const lifetime = 2 * OFF + 60_000
+      const store = await open({ options: { ttl: lifetime } })
+      const browserSession = { expires: null, originalMaxAge: null }
       for (const off of [-OFF, OFF]) {
-        const wrong = { now: () => clock.ms + off }
-        const process = await open({ options: wrong })
-        const id = `id ${off}`
-        await store.set(id, newSession(clock, { user: 'ada' }, lifetime))
-        const end = async () => (await store.get(id))?.cookie.expires.getTime()
-        const before = (await end()) as number
-        for (let n = 0; n < 3; n += 1) {
-          const session = { ...(await process.get(id)) }
-          session.cookie = { ...session.cookie, expires: new Date(wrong.now() + lifetime) } // as the plugin does at load
-          await process.set(id, session)
-          assert.ok(((await end()) ?? 0) >= before, 'it ends no earlier')
+        for (const cookie of [newSession(clock, {}, lifetime).cookie, browserSession]) {
+          const wrong = { now: () => clock.ms + off, ttl: lifetime }
+          const process = await open({ options: wrong })
+          const id = `id ${off} ${cookie.originalMaxAge}`
+          await store.set(id, { cookie, user: 'ada' })
+          const end = async () => (await stored(records, keyOf(id))).record.expiresAt
+          const before = await end()
+          for (let n = 0; n < 3; n += 1) {
+            const session = { ...(await process.get(id)) }
+            // as the plugin does at load
+            if (cookie.expires) session.cookie = { ...session.cookie, expires: new Date(wrong.now() + lifetime) }
+            await process.set(id, session)
+            assert.ok((await end()) >= before, 'it ends no earlier')
+          }
+          await process.prune()
+          assert.equal((await store.get(id))?.user, 'ada')
         }
-        await process.prune()
-        assert.equal((await store.get(id))?.user, 'ada')
       }
     },
   ),
