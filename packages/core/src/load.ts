@@ -48,9 +48,9 @@ export class Loader {
     const limit: Limit = { deadline: guard.deadline() }
     const found = this.#records.read(key, limit)
     if (this.#settings.adopt) return this.#loadOrAdopt(sessionId, key, found, begun, limit)
-    if (!isPromise(found)) return this.#found(key, found, new Waited())
+    if (!isPromise(found)) return this.#found(sessionId, key, found, new Waited())
     return found.then((came) => {
-      const answer = this.#found(key, came, new Waited(guard.waited(begun, limit)))
+      const answer = this.#found(sessionId, key, came, new Waited(guard.waited(begun, limit)))
       if (limit.batchSize !== undefined) answer.batchSize = limit.batchSize
       return answer
     })
@@ -75,17 +75,27 @@ export class Loader {
   ): Promise<Traced<SessionData | null>> {
     const stored = await ours
     const found = stored ?? (await this.#saver.adopt(sessionId, key, limit))
-    const answer = this.#found(key, found, new Waited(this.#backend.guard.waited(begun, limit)))
+    const answer = this.#found(sessionId, key, found, new Waited(this.#backend.guard.waited(begun, limit)))
     return stored === undefined && answer.outcome === 'hit' ? { ...answer, outcome: 'adopted' } : answer
   }
 
-  #found(key: string, found: StoredRecord | 'unreadable' | undefined, waited: Waited): Traced<SessionData | null> {
-    const answer = this.#judged(key, found, waited)
+  #found(
+    sessionId: string,
+    key: string,
+    found: StoredRecord | 'unreadable' | undefined,
+    waited: Waited,
+  ): Traced<SessionData | null> {
+    const answer = this.#judged(sessionId, key, found, waited)
     this.#saver.onLoad(key, answer.value !== null)
     return answer
   }
 
-  #judged(key: string, found: StoredRecord | 'unreadable' | undefined, waited: Waited): Traced<SessionData | null> {
+  #judged(
+    sessionId: string,
+    key: string,
+    found: StoredRecord | 'unreadable' | undefined,
+    waited: Waited,
+  ): Traced<SessionData | null> {
     if (found === undefined) return { outcome: 'miss', value: null }
     if (found === 'unreadable') return { outcome: 'unreadable', value: null }
     const expiresAt = trueExpiry(found.record, this.#settings.absoluteTimeout)
@@ -98,7 +108,7 @@ export class Loader {
     }
     const session = this.#codec.decode(found.record.data, expiresAt)
     if (session === undefined) return { outcome: 'unreadable', value: null }
-    session[LOADED] = this.#saver.snapshot(key, found, session, waited)
+    session[LOADED] = this.#saver.snapshot(sessionId, key, found, session, waited)
     return { outcome: 'hit', value: session }
   }
 }

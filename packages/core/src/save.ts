@@ -13,6 +13,7 @@ import { Waited } from './face/waited.ts'
 import type { Guard } from './guard/guard.ts'
 import type { Records } from './guard/guarded-backend.ts'
 import type { Limit } from './guard/limit.ts'
+import { keyOf } from './key.ts'
 import { KeyedQueue, type Writers } from './keyed-queue.ts'
 import { merge } from './merge.ts'
 import { type Plan, planSave } from './plan.ts'
@@ -103,8 +104,13 @@ export class Saver {
   }
 
   /** The mark on a loaded session by which `save` will recognise it. */
-  snapshot(key: string, stored: StoredRecord, session: object, waited: Waited): Snapshot {
-    return new Snapshot(this, key, this.#loadedState(stored, session, waited))
+  snapshot(sessionId: string, key: string, stored: StoredRecord, session: object, waited: Waited): Snapshot {
+    return new Snapshot(this, key, this.#loadedState(stored, session, waited), sessionId)
+  }
+
+  /** The key that this session is saved under. */
+  keyOf(sessionId: string, session: object): string {
+    return Snapshot.keyOf(session, this, sessionId) ?? keyOf(sessionId)
   }
 
   /**

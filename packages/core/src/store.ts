@@ -347,8 +347,8 @@ export class SessionStore<Session extends object = any> {
   }
 
   #save(sessionId: string, session: Session, touchOnly: boolean): Awaitable<Traced<undefined>> {
-    const key = keyOf(sessionId)
     if (typeof session !== 'object' || session === null) throw new TypeError('the session must be an object')
+    const key = this.#saver.keyOf(sessionId, session)
     const ended = isPluginSession(session) ? this.#ended : undefined
     this.#ended = undefined
     if (ended?.byOthers && holdsData(session)) {

@@ -126,6 +126,7 @@ describe('keys', () => {
     for (const form of [
       new Uint8Array(oldKey),
       oldKey.toString('base64'),
+      `${oldKey.toString('base64')}\n`,
       oldKey.toString('base64url'),
       oldKey.toString('hex'),
       createSecretKey(oldKey),

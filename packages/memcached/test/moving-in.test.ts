@@ -24,9 +24,6 @@ async function makeMove(): Promise<Move> {
   return {
     openOld: (plugin) => new (oldClass(plugin))({ client }),
     openNew: (options) => new MemcachedStore({ client, ...options }),
-    async countOld() {
-      const keys = [...(await server.ask('lru_crawler metadump all')).matchAll(/^key=(\S+)/gm)].map(([, key]) => key)
-      return keys.filter((key) => !key?.startsWith('sess')).length
-    },
+    countOld: async () => (await server.keys()).filter((key) => !key.startsWith('sess:')).length,
   }
 }

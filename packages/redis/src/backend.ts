@@ -80,10 +80,13 @@ export class RedisBackend implements Backend {
   }
 
   async insert(key: string, record: SessionRecord, version: Version, { now }: Call): Promise<'inserted' | 'exists'> {
-    const args = [version, unprinted(recordToText(record, version))]
+    const { userId } = record
     const ttl = timeToLive(record.expiresAt, now)
-    const answer = await this.#runListed<'inserted' | 'exists'>(INSERT, key, record.userId, args, ttl)
-    if (answer === 'inserted') await this.#users.list(key, record.userId, ttl) // as after a write
+    const wasListed = await this.#users.list(key, userId, ttl)
+    const args = [version, unprinted(recordToText(record, version)), `${ttl}`]
+    const keys = this.#users.keysFor(key, userId)
+    const answer = await this.#connection.send((redis) => run<'inserted' | 'exists'>(redis, INSERT, keys, ...args))
+    if (wasListed) await this.#users.list(key, userId, ttl) // as after a write
     return answer
   }
 
@@ -167,7 +170,7 @@ export class RedisBackend implements Backend {
     this.#connection.release()
   }
 
-  /** Runs a script that writes a session, whose last argument is the time to live. */
+  /** Runs a script that changes a session which must be there. Its last argument is the time to live. */
   async #runListed<T>(
     script: Script,
     key: string,
@@ -175,7 +178,7 @@ export class RedisBackend implements Backend {
     args: Argument[],
     ttl: number,
   ): Promise<T> {
-    if (userId !== undefined) await this.#users.list(key, userId, ttl)
+    if (userId !== undefined) await this.#users.listAgain(key, userId, ttl)
     const keys = this.#users.keysFor(key, userId)
     return this.#connection.send((redis) => run<T>(redis, script, keys, ...args, `${ttl}`))
   }

@@ -1,5 +1,4 @@
 import { TryAgain } from '@session-stores/core'
-import { Silence, SOCKET_TIMEOUT } from './silence.ts'
 
 /** A client of ioredis 5.11 or newer: `Redis`, for one server or a Sentinel set, or `Cluster`. */
 export interface RedisClient {
@@ -24,7 +23,7 @@ export interface Commands {
 
 /** A connection to one server: ioredis' `Redis`. */
 export interface Server extends Commands, Lifecycle {
-  readonly options: { host?: string; port?: number; socketTimeout?: number | undefined }
+  readonly options: { host?: string; port?: number }
   ping(): Promise<unknown>
   scan(cursor: string, match: 'MATCH', pattern: string, count: 'COUNT', size: number): Promise<[string, string[]]>
   cluster(subcommand: 'NODES'): Promise<string>
@@ -55,6 +54,8 @@ interface Lifecycle {
 
 /** How long a new connection may take to be accepted, in ms: time for TLS over 600 ms of round trip. */
 const CONNECT_TIMEOUT = 2000
+/** A connection on which nothing comes for this long, though an answer is due, is taken for dead. In ms. */
+const SOCKET_TIMEOUT = 1500
 /** How long a Sentinel may take to answer, in ms. */
 const SENTINEL_TIMEOUT = 1000
 /** The pause until a server that is loading its data is asked again whether it is ready, in ms. */
@@ -123,8 +124,6 @@ export class Connection {
   /** The last one that was ready; perhaps it is lost by now. */
   #current: Driver | undefined
   #readySince = 0
-  /** Of the current one, if it leads to one server. */
-  #silence: Silence | undefined
   #opening: Promise<Driver> | undefined
   /** The one that is being opened. */
   #next: Driver | undefined
@@ -189,18 +188,9 @@ export class Connection {
    */
   send<T>(commands: (driver: Driver) => Promise<T>): Promise<T> {
     const driver = this.driver
-    const silence = this.#silence
-    silence?.onSent()
-    return commands(driver).then(
-      (answer) => {
-        silence?.onAnswered()
-        return answer
-      },
-      (error) => {
-        silence?.onAnswered()
-        throw this.failure(error, driver)
-      },
-    )
+    return commands(driver).catch((error) => {
+      throw this.failure(error, driver)
+    })
   }
 
   /** Whether it leads to a Cluster, where keys of different slots cannot be had by one command. */
@@ -263,7 +253,6 @@ export class Connection {
     })
     const old = this.#current
     this.#current = driver
-    this.#silence = isCluster(driver) ? undefined : new Silence(driver)
     this.#readySince = performance.now()
     this.#reason = undefined
     if (old?.status === 'ready') old.quit().catch(() => {})

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type Batch, type KeyedRecord, type StoredRecord, TryAgain } from '@session-stores/core'
 import { type Connection, unprinted } from './driver.ts'
+import { RecentlyListed } from './recently-listed.ts'
 import { LIST, REMOVE, REMOVE_OF_USER, run, UNLIST, UNLIST_OLD, UNLIST_SOON } from './scripts.ts'
 
 /** How many entries of an index one batch looks at; each of their records is read. */
@@ -16,6 +17,7 @@ const ENTRIES_A_BATCH = 250
 export class Users {
   readonly #connection: Connection
   readonly #prefix: string
+  readonly #recentlyListed = new RecentlyListed()
   readonly #readMany: (keys: string[]) => Promise<Array<StoredRecord | 'unreadable' | undefined | Error>>
 
   /** @param prefix what comes before the session's key */
@@ -43,12 +45,20 @@ export class Users {
    */
   async list(key: string, userId: string | undefined, ttl: number): Promise<boolean> {
     if (userId === undefined || !this.#connection.isCluster) return false
-    const index = this.#indexOf(JSON.stringify(userId))
+    const user = JSON.stringify(userId)
     try {
-      return (await this.#connection.send((redis) => run(redis, LIST, [index], key, `${ttl}`))) === 1
+      const answer = await this.#connection.send((redis) => run(redis, LIST, [this.#indexOf(user)], key, `${ttl}`))
+      this.#recentlyListed.add(key + user, ttl)
+      return answer === 1
     } catch (error) {
       throw error instanceof TryAgain ? new TryAgain(error.cause, { alone: true }) : error
     }
+  }
+
+  /** The same before a session is changed that must be there: not if this process has just listed it. */
+  async listAgain(key: string, userId: string | undefined, ttl: number): Promise<void> {
+    if (userId === undefined || !this.#connection.isCluster) return
+    if (!this.#recentlyListed.has(key + JSON.stringify(userId), ttl)) await this.list(key, userId, ttl)
   }
 
   async find(userId: string, from = '0'): Promise<Batch & { records: KeyedRecord[] }> {

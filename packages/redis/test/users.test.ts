@@ -150,6 +150,27 @@ test('in a Cluster the index goes some minutes after the last session, however t
   }
 })
 
+test('in a Cluster a session that is changed again and again is not listed each time, but when it is to live longer', async () => {
+  const { backend, write } = open(ioredis.cluster(servers.addresses))
+  const listed = async () => {
+    const stats = await Promise.all((await servers.masters()).map((each) => each.cli('INFO', 'commandstats')))
+    return stats.reduce((sum, text) => sum + Number(/cmdstat_zadd:calls=(\d+)/.exec(text)?.[1] ?? 0), 0)
+  }
+  const before = await listed()
+  let version = await write(1, recordOf('ada'))
+  const change = async (record: SessionRecord) => {
+    const next = newVersion()
+    expect(await backend.replace(keyNumber(1), record, next, version)).toBe('replaced')
+    version = next
+  }
+  for (let n = 0; n < 5; n += 1) await change(recordOf('ada'))
+  expect((await listed()) - before).toBe(1)
+  await change(recordOf('ada', 90 * MINUTE))
+  expect((await listed()) - before).toBe(2)
+  await change(recordOf('bob'))
+  expect((await listed()) - before).toBe(3)
+})
+
 test('a store without userOf sends nothing more', async () => {
   const client = ioredis.redis(server)
   const monitor = await client.monitor()

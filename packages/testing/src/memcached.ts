@@ -81,7 +81,8 @@ export class MemcachedServer {
 
   /** The keys it holds, but for those in use at that moment. */
   async keys(): Promise<string[]> {
-    const dump = await this.ask('lru_crawler metadump all')
+    // By its hash table: one by the lists of the LRU misses what moves from one to another meanwhile
+    const dump = await this.ask('lru_crawler metadump hash')
     return [...dump.matchAll(/^key=(\S+)/gm)].map(([, key = '']) => decodeURIComponent(key))
   }
 

@@ -80,8 +80,15 @@ function blocked(ms: number): Pick<Fault, 'options' | 'load' | 'run' | 'expect'>
   }
 }
 
-async function withClockOff({ apps: [, app] }: Scene, ms: number): Promise<void> {
-  await app.ask('setClockOff', ms)
+async function withClockOff(scene: Scene, ms: number): Promise<void> {
+  await setClock(scene, ms)
   await sleep(3000)
-  await app.ask('setClockOff', 0)
+  await setClock(scene, 0)
+}
+
+/** While no request is under way, for which an hour would seem to pass: by its clock, its session would end meanwhile. */
+async function setClock({ apps: [, app], load }: Scene, off: number): Promise<void> {
+  await load.pause()
+  await app.ask('setClockOff', off)
+  load.start()
 }

@@ -26,12 +26,17 @@ export class Snapshot {
   readonly #owner: object
   readonly #key: string
   readonly #state: SnapshotState
+  readonly #sessionId: string | undefined
 
-  /** @param owner the store that made it: another store's snapshot means nothing here */
-  constructor(owner: object, key: string, state: SnapshotState) {
+  /**
+   * @param owner the store that made it: another store's snapshot means nothing here
+   * @param sessionId what the key was made from, so that `set` need not make it again
+   */
+  constructor(owner: object, key: string, state: SnapshotState, sessionId?: string) {
     this.#owner = owner
     this.#key = key
     this.#state = state
+    this.#sessionId = sessionId
   }
 
   toJSON(): undefined {
@@ -40,9 +45,20 @@ export class Snapshot {
 
   /** What `owner` knows of this session under this key: nothing of a new one, or of one copied to a new id. */
   static of(session: object, owner: object, key: string): SnapshotState | undefined {
+    const found = Snapshot.#on(session, owner)
+    return found !== undefined && found.#key === key ? found.#state : undefined
+  }
+
+  /** The key of this id, where the session was loaded by it. */
+  static keyOf(session: object, owner: object, sessionId: string): string | undefined {
+    const found = Snapshot.#on(session, owner)
+    return found !== undefined && found.#sessionId === sessionId ? found.#key : undefined
+  }
+
+  static #on(session: object, owner: object): Snapshot | undefined {
     const found = (session as Record<string, unknown>)[LOADED]
     if (typeof found !== 'object' || found === null || !(#owner in found)) return undefined
-    return found.#owner === owner && found.#key === key ? found.#state : undefined
+    return found.#owner === owner ? found : undefined
   }
 
   /** Puts this snapshot on a session that was saved, hidden unless the session already carried one. */

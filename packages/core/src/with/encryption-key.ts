@@ -34,6 +34,7 @@ function bytesOf(key: unknown): Buffer | undefined {
   if (key instanceof Uint8Array) return Buffer.from(key)
   if (key instanceof KeyObject) return key.type === 'secret' ? key.export() : undefined
   if (typeof key !== 'string') return undefined
-  if (/^[0-9a-f]{64}$/i.test(key)) return Buffer.from(key, 'hex')
-  return /^[\w+/-]+={0,2}$/.test(key) ? Buffer.from(key, 'base64') : undefined
+  const text = key.trim() // of a file that ends with a line feed
+  if (/^[0-9a-f]{64}$/i.test(text)) return Buffer.from(text, 'hex')
+  return /^[\w+/-]+={0,2}$/.test(text) ? Buffer.from(text, 'base64') : undefined
 }
