@@ -42,7 +42,7 @@ const introduction = `# The fault matrix
 
 What the stores do when something breaks: for each store, faults of the server, the network, the disk, the clock and the
 application's own process. \`npm run faults\` does them all, on real servers, in about 45 minutes, and writes this page;
-\`npm run faults -- --only redis\` or \`--only redis/frozen\` does some, and writes their lines; the judge's own tests run in \`npm test\`.
+\`npm run faults -- --only redis\` or \`--only redis/frozen\` does some, and writes their lines; one cell for each store runs in \`npm test\`.
 
 Under each fault, two processes of a Fastify application with \`@fastify/session\` serve 20 users who read, change, log out
 and in all the time, some of them with two requests at once. Every change and every log-out that was acknowledged is

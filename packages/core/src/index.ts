@@ -13,6 +13,7 @@ export type {
   Version,
 } from './backend.ts'
 export { type Call, TryAgain, type Verb, type Work } from './call.ts'
+export { changeOne } from './change-one.ts'
 export {
   checkOptions,
   type OptionRule,

@@ -110,6 +110,38 @@ describe('an operation', () => {
     expect(all.flat().length).toBe(20)
     expect(inspect(all, { depth: 10 })).not.toMatch(/secret|ada|the-data/)
   })
+
+  test('shows none where everything fails, whatever the server and the old store quote', async () => {
+    const failing = ['get', 'set', 'destroy', 'touch', 'ping', 'count', 'scan', 'clear', 'index', 'prune'] as const
+    const all = [...failing, 'listByUser', 'destroyByUser'].map((operation) => tracing(operation).events)
+    const quote = (...given: unknown[]): never => {
+      throw Object.assign(new Error(`refused: ${JSON.stringify(given)}`), { command: given })
+    }
+    const verbs = ['read', 'write', 'replace', 'touch', 'remove', 'insert', 'ping', 'count', 'scan', 'clear', 'prune']
+    const quoting = [...verbs, 'findByUser', 'removeOfUser'].map((verb) => [verb, quote])
+    const userOf = (session: { user?: string }) => session.user
+    const broken = new SessionStore(memoryWith(Object.fromEntries(quoting)), { userOf })
+    const old = { get: quote, destroy: quote }
+    const moving = new SessionStore(memoryWith(), { adopt: old })
+    const small = new MemoryStore({ maxBytes: 100, userOf })
+    const [id, user] = ['the-secret-id', 'ada-the-user']
+    const session = { user, secret: 'the-data', long: 'the-data'.repeat(20) }
+    const sessions = async (store: SessionStore) => {
+      for await (const _ of store.scan());
+    }
+    await Promise.allSettled([
+      ...[broken, moving, small].flatMap((store) => [store.get(id), store.set(id, session), store.destroy(id)]),
+      broken.touch(id, session),
+      broken.listByUser(user),
+      broken.destroyByUser(user),
+      sessions(broken),
+      ...(['ping', 'count', 'clear', 'index', 'prune'] as const).map((operation) => broken[operation]()),
+      small.set(id, { user, 'the-key': 1n }),
+      small.set(id, { cookie: { expires: 'the-data' } }),
+    ])
+    for (const events of all) expect(events.map(([event]) => event)).toContain('error')
+    expect(inspect(all, { depth: 10, showHidden: true })).not.toMatch(/the-secret|ada|the-data|[\w-]{43}/)
+  })
 })
 
 test('a server taken for down, and back, is told with its part and how long it was', async () => {

@@ -4,6 +4,7 @@ import {
   type Call,
   type Change,
   type ChangeAnswer,
+  changeOne,
   type Expected,
   type Finding,
   recordFromText,
@@ -14,7 +15,7 @@ import {
   withExpiry,
 } from '@session-stores/core'
 import { type CasToken, CasTokens } from './cas-tokens.ts'
-import { checkServer, unreachable } from './check.ts'
+import { checkEach, pingAny, renewEach } from './every-server.ts'
 import { exptimeFor } from './expiry.ts'
 import { checkSize, failure, type Item, itemOf } from './item.ts'
 import { changeMany, readMany } from './many.ts'
@@ -121,49 +122,24 @@ export class MemcachedBackend implements Backend {
 
   changeMany(changes: Change[], call: Call): Promise<Array<ChangeAnswer | Error>> {
     const namespace = this.#namespaceOf((changes[0] as Change).key)
-    return changeMany(namespace, changes, this.#casTokens, call, (change) => this.#changeOne(change, call))
+    return changeMany(namespace, changes, this.#casTokens, call, async (change) => changeOne(this, change, call))
   }
 
   /** The server of the key; for what concerns the whole store, whichever answers first. */
-  async ping({ key }: Work, call: Call): Promise<void> {
-    if (key !== undefined) return this.#namespaceOf(key).ping(call, call.signal)
-    const answered = new AbortController()
-    const signal = AbortSignal.any([call.signal, answered.signal])
-    try {
-      await Promise.any(this.#namespaces.map((namespace) => namespace.ping(call, signal)))
-    } catch (error) {
-      throw error instanceof AggregateError && error.errors.length === 1 ? error.errors[0] : error
-    } finally {
-      answered.abort()
-    }
+  ping({ key }: Work, call: Call): Promise<void> {
+    return key === undefined ? pingAny(this.#namespaces, call) : this.#namespaceOf(key).ping(call, call.signal)
   }
 
   partOf({ key }: Work): string {
     return (key !== undefined && this.#namespaces[this.#indexOf(key)]?.server.name) || ''
   }
 
-  /**
-   * One batch for all servers, whose places in the list are in `from`. Those that could not be asked are left for the next
-   * batch, so that trying again ends no session on the others that began since.
-   */
-  async clear(from: string | undefined, call: Call): Promise<Batch> {
-    const left = this.#namespaces.filter((_, n) => from === undefined || from.split(' ').includes(`${n}`))
-    const results = await Promise.allSettled(left.map((namespace) => namespace.renew(call)))
-    const failed = left.filter((_, n) => results[n]?.status === 'rejected')
-    if (failed.length === 0) return {}
-    if (failed.length === left.length) throw results.find((result) => result.status === 'rejected')?.reason
-    return { next: failed.map((namespace) => this.#namespaces.indexOf(namespace)).join(' ') }
+  clear(from: string | undefined, call: Call): Promise<Batch> {
+    return renewEach(this.#namespaces, from, call)
   }
 
-  /** Each server. One of several that cannot be asked is a finding, once it was tried again. */
-  async check({ dataBytes }: Expected, call: Call): Promise<Finding[]> {
-    const results = await Promise.allSettled(this.#namespaces.map((each) => checkServer(each, dataBytes, call)))
-    const failed = results.find((result) => result.status === 'rejected')
-    const isAnyAsked = results.some((result) => result.status === 'fulfilled')
-    if (failed && (call.attempt === 1 || !isAnyAsked)) throw failed.reason
-    return results.flatMap((result, n) =>
-      result.status === 'fulfilled' ? result.value : [unreachable(this.#namespaces[n] as Namespace, result.reason)],
-    )
+  check({ dataBytes }: Expected, call: Call): Promise<Finding[]> {
+    return checkEach(this.#namespaces, dataBytes, call)
   }
 
   close(): void {
@@ -199,21 +175,6 @@ export class MemcachedBackend implements Backend {
     if (answer.status !== Status.ok) throw failure(answer, item)
     this.#casTokens.set(item.version, answer)
     return true
-  }
-
-  async #changeOne(change: Change, call: Call): Promise<ChangeAnswer> {
-    const { key } = change
-    switch (change.verb) {
-      case 'write':
-        await this.write(key, change.record, change.version, call)
-        return undefined
-      case 'replace':
-        return this.replace(key, change.record, change.version, change.expected, call)
-      case 'touch':
-        return this.touch(key, change.expiresAt, change.expected, change.userId, call)
-      case 'remove':
-        return this.remove(key, call)
-    }
   }
 
   #namespaceOf(key: string): Namespace {

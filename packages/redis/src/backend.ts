@@ -5,6 +5,7 @@ import {
   type Change,
   type ChangeAnswer,
   type Cutoff,
+  changeOne,
   type Expected,
   expiryField,
   type Finding,
@@ -16,24 +17,16 @@ import {
   type Version,
   type Work,
 } from '@session-stores/core'
-import slotOf from 'cluster-key-slot'
-import { checkServer } from './check.ts'
-import { addressOf, type Connection, isCluster, unprinted } from './driver.ts'
+import { checkServers } from './check.ts'
+import { type Connection, unprinted } from './driver.ts'
+import { timeToLive } from './expiry.ts'
 import { Keyspace } from './keyspace.ts'
 import { changeMany, changeTogether, readMany } from './many.ts'
+import { masterOf, pingMaster } from './masters.ts'
 import { type Argument, INSERT, REPLACE, run, type Script, TOUCH, WRITE } from './scripts.ts'
 import { Users } from './users.ts'
 
-/**
- * How much longer than its session a key lives, in ms. The time to live is counted from the clock of the process that
- * wrote, so the server's clock does not matter; but another process may read. As long as no process is more than 5 minutes
- * off the server's time, two of them are at most 10 minutes apart, and no key is gone while a session lives.
- */
-const SLACK = 10 * 60_000
-
-/** How many keys a server looks at for one batch, in well under a millisecond. */
-const KEYS_A_BATCH = 1000
-/** The same where each of them is read. */
+/** How many keys a server looks at for one batch in which each record is read. */
 const RECORDS_A_BATCH = 250
 
 /** The verbs as Redis commands: one each, but for sessions of users in a Cluster, which are listed first. */
@@ -134,26 +127,22 @@ export class RedisBackend implements Backend {
 
   /** In a Cluster: the master that has the key. */
   partOf({ key }: Work): string {
-    const driver = this.#connection.last
-    if (key === undefined || driver === undefined || !isCluster(driver)) return ''
-    return driver.slots[slotOf(this.#prefix + key)]?.[0] ?? ''
+    return key === undefined ? '' : masterOf(this.#connection.last, this.#prefix + key)
   }
 
   async ping({ key }: Work): Promise<void> {
     await this.#connection.connected()
-    const answer = this.#connection.send<unknown>((driver) => {
-      if (!isCluster(driver)) return driver.ping()
-      if (key === undefined) return Promise.any(driver.nodes('master').map((each) => each.ping()))
-      return driver.getrange(this.#prefix + key, 0, 0)
-    })
-    await answer.catch((error) => {
-      if (error.name !== 'ReplyError') throw error // a refusal is an answer, too
-    })
+    const name = key === undefined ? undefined : this.#prefix + key
+    await this.#connection
+      .send((driver) => pingMaster(driver, name))
+      .catch((error) => {
+        if (error.name !== 'ReplyError') throw error // a refusal is an answer, too
+      })
   }
 
   /** The keys that the servers hold: also those of sessions that ended in the last minutes. */
   count(_cutoff: Cutoff, from: string | undefined): Promise<Batch & { count: number }> {
-    return this.#connection.send((driver) => this.#keyspace.count(driver, from, KEYS_A_BATCH))
+    return this.#connection.send((driver) => this.#keyspace.count(driver, from))
   }
 
   async scan(from: string | undefined): Promise<Batch & { records: KeyedRecord[] }> {
@@ -168,29 +157,13 @@ export class RedisBackend implements Backend {
   }
 
   /** With the users' indexes. */
-  async clear(from: string | undefined): Promise<Batch> {
-    return this.#connection.send(async (driver) => {
-      const { keys, next } = await this.#everything.batch(driver, from, KEYS_A_BATCH)
-      const names = keys.map((key) => this.#prefix + key)
-      // In a Cluster one command deletes only keys of one slot, and these are spread over all of them.
-      const commands = isCluster(driver) ? names.map((name) => [name]) : names.length > 0 ? [names] : []
-      await Promise.all(commands.map((each) => driver.unlink(...each)))
-      return { next }
-    })
+  clear(from: string | undefined): Promise<Batch> {
+    return this.#connection.send((driver) => this.#everything.clear(driver, from))
   }
 
   /** In a Cluster: of each master. */
   check(_: Expected, { now }: Call): Promise<Finding[]> {
-    return this.#connection.send(async (driver) => {
-      if (!isCluster(driver)) return checkServer(driver, now)
-      const ofEach = await Promise.all(
-        driver.nodes('master').map(async (server) => {
-          const findings = await checkServer(server, now)
-          return findings.map((finding) => ({ ...finding, what: `${addressOf(server)}: ${finding.what}` }))
-        }),
-      )
-      return ofEach.flat()
-    })
+    return this.#connection.send((driver) => checkServers(driver, now))
   }
 
   close(): void {
@@ -213,10 +186,7 @@ export class RedisBackend implements Backend {
   async #readAll(keys: string[]): Promise<Array<StoredRecord | 'unreadable' | undefined | Error>> {
     if (keys.length === 0) return []
     if (this.#connection.isCluster) return Promise.all(keys.map((key) => this.read(key)))
-    return readMany(
-      this.#connection,
-      keys.map((key) => this.#prefix + key),
-    )
+    return readMany(this.#connection, this.#prefix, keys)
   }
 
   #changeAll(changes: Change[], call: Call): Promise<Array<ChangeAnswer | Error>> {
@@ -224,22 +194,8 @@ export class RedisBackend implements Backend {
     const ttlOf = (expiresAt: number) => timeToLive(expiresAt, call.now)
     return changeMany(
       changes,
-      (change) => this.#changeOne(change, call),
+      async (change) => changeOne(this, change, call),
       (some) => changeTogether(this.#connection, some, keysFor, ttlOf),
     )
   }
-
-  #changeOne(change: Change, call: Call): Promise<ChangeAnswer> {
-    const { key } = change
-    if (change.verb === 'remove') return this.remove(key)
-    if (change.verb === 'touch') return this.touch(key, change.expiresAt, change.expected, change.userId, call)
-    const { record, version } = change
-    if (change.verb === 'replace') return this.replace(key, record, version, change.expected, call)
-    return this.write(key, record, version, call) as Promise<undefined>
-  }
-}
-
-/** In ms from now, for the server. */
-function timeToLive(expiresAt: number, now: number): number {
-  return Math.max(1, Math.ceil(expiresAt - now) + SLACK)
 }

@@ -1,5 +1,5 @@
 import type { Finding } from '@session-stores/core'
-import type { Server } from './driver.ts'
+import { addressOf, type Driver, isCluster, type Server } from './driver.ts'
 
 /** The oldest release that this package is for. */
 const OLDEST = 6
@@ -13,10 +13,21 @@ const CLOCK_IS_WRONG = 5 * 60_000
 type Info = ReadonlyMap<string, string>
 
 /**
- * What there is to say of one server.
+ * What there is to say of the server; of a Cluster, of each master.
  * @param now the process's clock, in ms since the epoch
  */
-export async function checkServer(server: Server, now: number): Promise<Finding[]> {
+export async function checkServers(driver: Driver, now: number): Promise<Finding[]> {
+  if (!isCluster(driver)) return checkServer(driver, now)
+  const ofEach = await Promise.all(
+    driver.nodes('master').map(async (server) => {
+      const findings = await checkServer(server, now)
+      return findings.map((finding) => ({ ...finding, what: `${addressOf(server)}: ${finding.what}` }))
+    }),
+  )
+  return ofEach.flat()
+}
+
+async function checkServer(server: Server, now: number): Promise<Finding[]> {
   const [info, save, time] = await Promise.all([
     allowed(server.info()),
     allowed(server.config('GET', 'save')),

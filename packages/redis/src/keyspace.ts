@@ -1,10 +1,13 @@
-import { TryAgain } from '@session-stores/core'
+import { type Batch, TryAgain } from '@session-stores/core'
 import slotOf from 'cluster-key-slot'
 import { addressOf, type Cluster, type Connection, type Driver, isCluster, type Server } from './driver.ts'
 import { type Masters, masterAt, mastersOf, SLOTS, slotsThatMoved } from './masters.ts'
 
 /** How often the keys of slots are looked at that move between servers all the time. */
 const MAX_PASSES = 5
+
+/** How many keys a server looks at for one batch, in well under a millisecond. */
+const KEYS_A_BATCH = 1000
 
 /** Some of the sessions' keys, without prefix, and where to go on. */
 export interface Keys {
@@ -59,23 +62,29 @@ export class Keyspace {
    * counted for themselves, until it has stayed in its place; the sum comes with the last batch. While Redis makes its hash
    * table smaller, SCAN may answer a key twice, and then it is counted twice.
    */
-  async count(
-    driver: Driver,
-    from: string | undefined,
-    size: number,
-  ): Promise<{ count: number; next?: string | undefined }> {
+  async count(driver: Driver, from: string | undefined): Promise<{ count: number; next?: string | undefined }> {
     if (!isCluster(driver)) {
-      const { keys, next } = await this.batch(driver, from, size)
+      const { keys, next } = await this.batch(driver, from, KEYS_A_BATCH)
       return { count: keys.length, next }
     }
     const [text, at] = from?.split(' ', 2) ?? []
     const counts = new Uint32Array(SLOTS)
     if (text !== undefined) Buffer.from(counts.buffer).write(text, 'base64')
-    const { keys, next, again = [] } = await this.#clusterBatch(driver, at && decodeURIComponent(at), size)
+    const { keys, next, again = [] } = await this.#clusterBatch(driver, at && decodeURIComponent(at), KEYS_A_BATCH)
     for (const key of keys) (counts[this.#slotOf(key)] as number) += 1
     if (next === undefined) return { count: counts.reduce((sum, each) => sum + each, 0) }
     for (const slot of again) counts[slot] = 0
     return { count: 0, next: `${Buffer.from(counts.buffer).toString('base64')} ${encodeURIComponent(next)}` }
+  }
+
+  /** Deletes one batch of them. */
+  async clear(driver: Driver, from: string | undefined): Promise<Batch> {
+    const { keys, next } = await this.batch(driver, from, KEYS_A_BATCH)
+    const names = keys.map((key) => this.#prefix + key)
+    // In a Cluster one command deletes only keys of one slot, and these are spread over all of them.
+    const commands = isCluster(driver) ? names.map((name) => [name]) : names.length > 0 ? [names] : []
+    await Promise.all(commands.map((each) => driver.unlink(...each)))
+    return { next }
   }
 
   async #clusterBatch(cluster: Cluster, from: string | undefined, size: number): Promise<Keys> {

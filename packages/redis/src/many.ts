@@ -12,8 +12,10 @@ import { CHANGE_MANY, NUMBER_WIDTH, run } from './scripts.ts'
 /** Many records by one command, from one server. */
 export async function readMany(
   connection: Connection,
-  names: string[],
+  prefix: string,
+  keys: string[],
 ): Promise<Array<StoredRecord | 'unreadable' | undefined | Error>> {
+  const names = keys.map((key) => prefix + key)
   const texts = await connection.send((redis) => redis.mget(...names))
   return texts.map((text) => {
     try {

@@ -1,5 +1,6 @@
 import { TryAgain } from '@session-stores/core'
-import { addressOf, type Cluster, type Server } from './driver.ts'
+import slotOf from 'cluster-key-slot'
+import { addressOf, type Cluster, type Driver, isCluster, type Server } from './driver.ts'
 
 /** How many slots a Cluster has. */
 export const SLOTS = 16384
@@ -82,4 +83,16 @@ function viewOf(answer: string): View {
 
 function idOf(line: string): string {
   return line.slice(0, line.indexOf(' '))
+}
+
+/** The address of the master that has this key; empty where there is only one server. */
+export function masterOf(driver: Driver | undefined, name: string): string {
+  return (driver && isCluster(driver) && driver.slots[slotOf(name)]?.[0]) || ''
+}
+
+/** Resolves when the server answers; of a Cluster, the master that has this key, or any where there is no key. */
+export function pingMaster(driver: Driver, name: string | undefined): Promise<unknown> {
+  if (!isCluster(driver)) return driver.ping()
+  if (name === undefined) return Promise.any(driver.nodes('master').map((each) => each.ping()))
+  return driver.getrange(name, 0, 0)
 }

@@ -10,24 +10,28 @@ type Callback = (error?: unknown, session?: unknown) => void
 const flaws = {
   'keeps sessions in its own process': () => new MemoryStore(),
 
-  'loses changes, undoes log-outs, and fails with errors of its own': (good: Store) =>
-    changed(good, {
+  'loses changes, undoes log-outs, and fails with errors of its own': (good: Store) => {
+    const [isToFail, isToBeLost] = [every(12), every(5)]
+    return changed(good, {
       set(id, session, callback) {
-        if (oneOf(40)) callback(new Error('SQLITE_BUSY'))
-        else if (oneOf(5)) callback()
+        if (isChange(session) && isToFail()) callback(new Error('SQLITE_BUSY'))
+        else if (isChange(session) && isToBeLost()) callback()
         else good.set(id, session, callback)
       },
-      destroy: (id, callback) => (oneOf(3) ? callback() : good.destroy(id, callback)),
-    }),
+      destroy: (_id, callback) => callback(),
+    })
+  },
 
-  'takes an outage for no session, and answers after the deadline': (good: Store) =>
-    changed(good, {
+  'takes an outage for no session, and answers after the deadline': (good: Store) => {
+    const [isMiss, isLate] = [every(20), every(50)]
+    return changed(good, {
       async get(id, callback) {
-        if (oneOf(20)) return callback(null, null)
-        if (oneOf(60)) await sleep(3000)
+        if (isMiss()) return callback(null, null)
+        if (isLate()) await sleep(4000)
         good.get(id, callback as never)
       },
-    }),
+    })
+  },
 
   // As if its first answer had been lost on the way, and the second attempt met what the first had written
   'takes a replay for a conflict': (good: Store) =>
@@ -44,16 +48,21 @@ const flaws = {
       destroy: (id, callback) => good.destroy(id, lateIfItFails(callback)),
     }),
 
-  'tells what it does, warns, stands still and never ends': (good: Store) =>
-    changed(good, {
+  'tells what it does, warns, stands still and never ends': (good: Store) => {
+    const isToStandStill = every(5)
+    return changed(good, {
+      set(id, session, callback) {
+        if (isChange(session) && isToStandStill()) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500)
+        good.set(id, session, callback)
+      },
       destroy(id, callback) {
         console.log(`ending ${id}`)
         process.emitWarning('there is something wrong')
         setInterval(() => {}, 60_000)
-        if (oneOf(6)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500)
         good.destroy(id, callback)
       },
-    }),
+    })
+  },
 } satisfies Record<string, (good: Store) => Store>
 
 export type Flaw = keyof typeof flaws
@@ -84,7 +93,16 @@ function lateIfItFails(callback: (error?: unknown) => void): (error?: unknown) =
   return (error) => (error ? deadline.then(() => callback(error)) : callback())
 }
 
-/** Whether this call is the one of so many. */
-function oneOf(calls: number): boolean {
-  return Math.random() < 1 / calls
+/** Answers true to every `n`th call: counted, and not left to chance, so that it happens under any load. */
+function every(n: number): () => boolean {
+  let calls = 0
+  return () => {
+    calls += 1
+    return calls % n === 0
+  }
+}
+
+/** Whether the user has changed something since the log-in, which itself must succeed for the load to begin. */
+function isChange({ a = 0, b = 0 }: { a?: number; b?: number }): boolean {
+  return a > 0 || b > 0
 }

@@ -1,6 +1,7 @@
 import { isPromise } from '../awaitable.ts'
 import type { Awaitable, Backend, Change, ChangeAnswer, SessionRecord, StoredRecord } from '../backend.ts'
 import { type Call, TryAgain, type Verb, type Work } from '../call.ts'
+import { changeOne } from '../change-one.ts'
 import { isStoreError } from '../errors.ts'
 import { scrubbed, secretsOf } from '../guard/scrub.ts'
 import { BatchCall } from './batch-call.ts'
@@ -90,20 +91,6 @@ class BatchedBackend implements Backend {
 
   close(): Awaitable<void> {
     return this.#inner.close?.()
-  }
-}
-
-function changeOne(backend: Backend, change: Change, call: Call): Awaitable<ChangeAnswer> {
-  const { key } = change
-  switch (change.verb) {
-    case 'write':
-      return backend.write(key, change.record, change.version, call) as Awaitable<undefined>
-    case 'replace':
-      return backend.replace(key, change.record, change.version, change.expected, call)
-    case 'touch':
-      return backend.touch(key, change.expiresAt, change.expected, change.userId, call)
-    case 'remove':
-      return backend.remove(key, call)
   }
 }
 

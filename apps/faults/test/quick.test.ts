@@ -1,0 +1,4 @@
+import { quick } from '../src/subset.ts'
+import { testCells } from './cells.ts'
+
+testCells(quick)
