@@ -99,7 +99,7 @@ export function requestFrom(args: readonly string[], env: NodeJS.ProcessEnv): Re
   const [command, ...rest] = positionals
   if (values.help || (command === undefined && args.length === 0)) return { command: 'help', ...flags }
   if (!isCommand(command)) {
-    const what = command === undefined ? 'a command is missing' : `there is no command ${command}`
+    const what = command === undefined ? 'a command is missing' : `there is no command ${shown(command)}`
     throw new UsageError(`${what}: one of ${COMMANDS.join(', ')}`)
   }
   for (const [option, commands] of Object.entries(OF_COMMANDS)) {
@@ -130,10 +130,15 @@ function parsed(args: string[]) {
   }
 }
 
+/** Not an address whose option was forgotten: it may hold a password. */
+function shown(word: string): string {
+  return word.includes(':') ? '(an address)' : word
+}
+
 function handleFrom(command: Command, rest: string[]): string | undefined {
   const [handle, more] = rest
   if (more !== undefined || (handle !== undefined && command !== 'show' && command !== 'end')) {
-    throw new UsageError(`${command} does not know what to do with ${more ?? handle}`)
+    throw new UsageError(`${command} does not know what to do with ${shown(more ?? handle ?? '')}`)
   }
   if (handle === undefined && command === 'show') throw new UsageError('show needs a handle, as list shows it')
   if (handle !== undefined && !/^[\w-]{43}$/.test(handle)) {

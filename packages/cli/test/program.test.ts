@@ -131,6 +131,10 @@ test.concurrent.each([
 
 test.each([
   [['cuont'], 'there is no command cuont: one of count, list, show, end, prune, migrate, check, key'],
+  [
+    ['redis://:secret@host'],
+    'there is no command (an address): one of count, list, show, end, prune, migrate, check, key',
+  ],
   [['--json'], 'a command is missing: one of count, list, show, end, prune, migrate, check, key'],
   [['count'], 'which store? One of --redis, --postgres, --sqlite, --memcached'],
   [['count', '--redis', 'redis://a', '--sqlite', 'b'], '--redis and --sqlite: one store at a time'],
@@ -138,6 +142,7 @@ test.each([
   [['count', '--sqlite', 'a', '--prefix', 'b'], '--prefix is for --redis and --memcached only'],
   [['count', '--all', '--sqlite', 'a'], '--all is for end only'],
   [['count', 'more', '--sqlite', 'a'], 'count does not know what to do with more'],
+  [['count', 'redis://:secret@host'], 'count does not know what to do with (an address)'],
   [['count', '--quick'], "Unknown option '--quick'"],
   [['show', '--sqlite', 'a'], 'show needs a handle, as list shows it'],
   [['show', 'abc', '--sqlite', 'a'], 'a handle has 43 characters, as list shows it; the id of a session is none'],
