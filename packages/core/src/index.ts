@@ -13,7 +13,6 @@ export type {
   Version,
 } from './backend.ts'
 export { type Call, TryAgain, type Verb, type Work } from './call.ts'
-export { changeOne } from './change-one.ts'
 export {
   checkOptions,
   type OptionRule,
@@ -57,4 +56,5 @@ export { storeRules } from './settings.ts'
 export { SessionStore } from './store.ts'
 export type { UserSession } from './users.ts'
 export { newVersion } from './version.ts'
+export { changeOne } from './with/batched.ts'
 export type { EncryptionKeyInput } from './with/encryption-key.ts'

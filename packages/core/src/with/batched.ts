@@ -1,7 +1,6 @@
 import { isPromise } from '../awaitable.ts'
 import type { Awaitable, Backend, Change, ChangeAnswer, SessionRecord, StoredRecord } from '../backend.ts'
 import { type Call, TryAgain, type Verb, type Work } from '../call.ts'
-import { changeOne } from '../change-one.ts'
 import { isStoreError } from '../errors.ts'
 import { scrubbed, secretsOf } from '../guard/scrub.ts'
 import { BatchCall } from './batch-call.ts'
@@ -91,6 +90,21 @@ class BatchedBackend implements Backend {
 
   close(): Awaitable<void> {
     return this.#inner.close?.()
+  }
+}
+
+/** Makes one of many changes by its lone verb, for a `changeMany` that sends some by themselves. */
+export function changeOne(backend: Backend, change: Change, call: Call): Awaitable<ChangeAnswer> {
+  const { key } = change
+  switch (change.verb) {
+    case 'write':
+      return backend.write(key, change.record, change.version, call) as Awaitable<undefined>
+    case 'replace':
+      return backend.replace(key, change.record, change.version, change.expected, call)
+    case 'touch':
+      return backend.touch(key, change.expiresAt, change.expected, change.userId, call)
+    case 'remove':
+      return backend.remove(key, call)
   }
 }
 
