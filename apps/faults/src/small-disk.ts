@@ -21,10 +21,14 @@ export class SmallDisk {
     mounted.add(this)
   }
 
-  /** Takes all the room that is left. */
+  /** Takes all the room that is left, which others may take some of meanwhile. */
   fill(): void {
     const { bavail, bsize } = statfsSync(this.folder)
-    writeFileSync(this.#filler, Buffer.alloc(bavail * bsize))
+    try {
+      writeFileSync(this.#filler, Buffer.alloc(bavail * bsize))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+    }
   }
 
   /** Gives it back. */
