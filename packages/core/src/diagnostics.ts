@@ -69,6 +69,9 @@ export interface BackMessage extends DownMessage {
 /** On the channel `session-stores.unopened`: what is stored was not sealed, or by none of the store's keys. It is kept. */
 export type UnopenedMessage = StoreIdentity
 
+/** On the channel `session-stores.adopted`: a session was taken over from the store before (the option `adopt`). */
+export type AdoptedMessage = StoreIdentity
+
 export interface Traced<T> {
   outcome: Outcome
   value: T
@@ -80,6 +83,7 @@ export interface Traced<T> {
 export const downChannel: Channel = channel('session-stores.down')
 export const backChannel: Channel = channel('session-stores.back')
 export const unopenedChannel: Channel = channel('session-stores.unopened')
+export const adoptedChannel: Channel = channel('session-stores.adopted')
 
 const channels = Object.fromEntries(
   OPERATIONS.map((operation) => [operation, tracingChannel(`session-stores.${operation}`)]),

@@ -22,6 +22,7 @@ export {
   wrongOption,
 } from './check-options.ts'
 export type {
+  AdoptedMessage,
   BackMessage,
   DownMessage,
   Operation,

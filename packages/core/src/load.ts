@@ -1,7 +1,7 @@
 import { isPromise } from './awaitable.ts'
 import type { Awaitable, SessionRecord, StoredRecord } from './backend.ts'
 import type { Codec } from './codec.ts'
-import type { Traced } from './diagnostics.ts'
+import { type AdoptedMessage, adoptedChannel, type StoreIdentity, type Traced } from './diagnostics.ts'
 import { isExpired, PRUNE_MARGIN, trueExpiry } from './expiry.ts'
 import { LOADED } from './face/snapshot.ts'
 import { Waited } from './face/waited.ts'
@@ -32,13 +32,22 @@ export class Loader {
   readonly #saver: Saver
   readonly #codec: Codec
   readonly #settings: Settings
+  readonly #identity: StoreIdentity
 
-  constructor(backend: GuardedBackend, records: Records, saver: Saver, codec: Codec, settings: Settings) {
+  constructor(
+    backend: GuardedBackend,
+    records: Records,
+    saver: Saver,
+    codec: Codec,
+    settings: Settings,
+    identity: StoreIdentity,
+  ) {
     this.#backend = backend
     this.#records = records
     this.#saver = saver
     this.#codec = codec
     this.#settings = settings
+    this.#identity = identity
   }
 
   load(sessionId: string): Awaitable<Traced<SessionData | null>> {
@@ -76,7 +85,9 @@ export class Loader {
     const stored = await ours
     const found = stored ?? (await this.#saver.adopt(sessionId, key, limit))
     const answer = this.#found(sessionId, key, found, new Waited(this.#backend.guard.waited(begun, limit)))
-    return stored === undefined && answer.outcome === 'hit' ? { ...answer, outcome: 'adopted' } : answer
+    if (stored !== undefined || answer.outcome !== 'hit') return answer
+    adoptedChannel.publish({ ...this.#identity } satisfies AdoptedMessage)
+    return { ...answer, outcome: 'adopted' }
   }
 
   #found(

@@ -87,7 +87,7 @@ export class SessionStore<Session extends object = any> {
       throw new SessionUnsupported(backend.name, 'adopt sessions from another store')
     }
     this.#saver = new Saver(this.backend.guard, this.#records, this.#users, codec, this.#settings)
-    this.#loader = new Loader(this.backend, this.#records, this.#saver, codec, this.#settings)
+    this.#loader = new Loader(this.backend, this.#records, this.#saver, codec, this.#settings, this.#identity)
     this.#pruner = new Pruner(() => this.prune(), backend.prune ? this.#settings.pruneInterval : false)
   }
 

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import {
+  type AdoptedMessage,
   type BackMessage,
   type DownMessage,
   MemoryStore,
@@ -178,6 +179,16 @@ test('an outage that the store is closed in is over for those who listen', async
   const identity = { store: 'memory', name: 'memory', part: '' }
   expect(down).toEqual([identity])
   expect(back).toEqual([{ ...identity, duration: expect.any(Number) }])
+})
+
+test('each session that is taken over from an old store is told, once', async () => {
+  const adopted = listenTo<AdoptedMessage>('session-stores.adopted')
+  const old = new MemoryStore()
+  await old.set('id', { a: 1 })
+  const store = new MemoryStore({ adopt: old, name: 'carts' })
+  for (let n = 0; n < 2; n += 1) expect(await store.get('id')).toMatchObject({ a: 1 })
+  expect(await store.get('other')).toBeNull()
+  expect(adopted).toEqual([{ store: 'memory', name: 'carts' }])
 })
 
 test('a record that no key opens is told', async () => {
