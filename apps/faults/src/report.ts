@@ -49,7 +49,8 @@ and in all the time, some of them with two requests at once. Every change and ev
 remembered, and looked for in both processes afterwards. A cell holds when
 
 - every request is answered with 2xx, the application's own 401, or 503, and 503 only where the fault leaves no other answer;
-- no request waits for longer than the deadline of 2 s and a margin, and in an outage that is known not even that long;
+- no request waits for longer than the deadline of 2 s and a margin, and in an outage that is known not even that long; where
+  the server answers and is only slow, a request that loads and saves may take up to 4 s and a margin;
 - requests are served again at once when the server is back, with no restart;
 - no acknowledged change is lost, no acknowledged log-out is undone, and nobody gets another one's session, or is logged out;
 - no event loop stands still, no socket, timer or memory is left over, no process warns or crashes, each ends when it is told

@@ -242,6 +242,26 @@ describe('a request', () => {
     expect(performance.now() - begun).toBeLessThan(timeout + 1000)
   })
 
+  test('whose save has had its whole time has half of that for the next one, however slow the server usually is', async () => {
+    const timeout = 2000
+    const store = storeOver(
+      (sound) => ({
+        read: async (...given) => {
+          await sleep(500) // a queue: four times that would be the whole timeout
+          return sound.read(...given)
+        },
+        write: () => {
+          throw new TryAgain(new Error('locked'), { alone: true })
+        },
+      }),
+      { timeout },
+    )
+    await store.get('other')
+    const session = { a: 1 }
+    await expect(store.set('id', session)).rejects.toMatchObject(unavailable)
+    expect(await timed(store.set('id', session))).toBeLessThan(0.75 * timeout)
+  })
+
   test('whose save failed in a stall saves the second time, on a server that answers, however far it is', async () => {
     let isStalled = false
     const store = storeOver((sound) => ({

@@ -23,7 +23,7 @@ export const brokenUsers: Broken[] = [
   },
   {
     what: "a backend whose list by user has everybody's records",
-    noticedBy: ['B43', 'B44', 'B46', 'S49', 'S50', 'S54'],
+    noticedBy: ['B43', 'B44', 'B46', 'B48', 'S49', 'S50', 'S54'],
     ...brokenServer(({ scan }) => ({ findByUser: (_userId, from) => scan(from) })),
   },
   {

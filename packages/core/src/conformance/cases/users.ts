@@ -146,9 +146,11 @@ export const userRecordCases = [
             : unlessGivenUp(records.replace(key, of('ada'), versions[n] as string, soon())),
         ),
       )
+      const nobodys = storageKey(MANY)
+      await records.write(nobodys, of())
       const found = await records.keysOfUser('ada')
-      for (const key of keys) {
-        if ((await records.read(key))?.record.userId === 'ada') assert.ok(found.includes(key))
+      for (const key of [...keys, nobodys]) {
+        assert.equal(found.includes(key), (await records.read(key))?.record.userId === 'ada')
       }
     },
     { needs: [...needs] },
